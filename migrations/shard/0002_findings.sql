@@ -1,0 +1,90 @@
+-- Findings: a vulnerability belongs to a package version, not to a scan. Engine bits: trivy 1, grype 2, osv 4.
+
+CREATE TABLE packages (
+  id INTEGER PRIMARY KEY,
+  org INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  version TEXT NOT NULL,
+  type TEXT NOT NULL,                           -- purl type
+  context TEXT NOT NULL,                        -- canonical JSON [namespace, distro, source, sourceVersion, module, owner]
+  holders INTEGER NOT NULL DEFAULT 0            -- live artifacts that hold it
+);
+CREATE UNIQUE INDEX packages_key ON packages(org, name, version, type, context);
+
+-- A package in a live artifact. Two trees are the storage of the whole system: nothing is added here lightly.
+CREATE TABLE artifact_packages (
+  org INTEGER NOT NULL,
+  artifact INTEGER NOT NULL,
+  package INTEGER NOT NULL,
+  registry INTEGER NOT NULL,                    -- registries.num
+  since INTEGER NOT NULL,
+  PRIMARY KEY (org, artifact, package)
+) WITHOUT ROWID;
+CREATE INDEX holders ON artifact_packages(org, package, registry, artifact, since);
+
+-- Paths and layers of an artifact's packages: gzipped JSON in base64url, in chunks by package id.
+CREATE TABLE artifact_locations (
+  org INTEGER NOT NULL,
+  artifact INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,
+  data TEXT NOT NULL,
+  PRIMARY KEY (org, artifact, chunk)
+) WITHOUT ROWID;
+
+-- A vulnerability on a package version: the organization's list has one row for each.
+CREATE TABLE matches (
+  id INTEGER PRIMARY KEY,                       -- random 52 bits: the public id
+  org INTEGER NOT NULL,
+  package INTEGER NOT NULL,
+  vulnerability TEXT NOT NULL,
+  name TEXT NOT NULL,                           -- immutable copies of the package's
+  version TEXT NOT NULL,
+  severity INTEGER NOT NULL,                    -- merged: 0 UNKNOWN … 4 CRITICAL
+  cvss INTEGER,                                 -- merged, tenths
+  cvss_vector TEXT,
+  fixed_version TEXT,
+  said TEXT NOT NULL,                           -- JSON {engine: {severity, cvss, vector, fixState, fixedVersions}}
+  trivy_first INTEGER, grype_first INTEGER, osv_first INTEGER,   -- build that first confirmed it
+  engines INTEGER NOT NULL,
+  status INTEGER NOT NULL DEFAULT 0,            -- 0 OPEN
+  seen_at INTEGER NOT NULL,
+  rev INTEGER NOT NULL,                         -- ingest sequence that last changed it, and the engines born then
+  rev_bits INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX matches_key ON matches(org, package, vulnerability);
+CREATE INDEX matches_severity ON matches(org, severity, cvss, id);
+CREATE INDEX matches_cvss ON matches(org, cvss, id);
+CREATE INDEX matches_vulnerability ON matches(org, vulnerability, id);
+CREATE INDEX matches_seen ON matches(org, seen_at, id);
+CREATE INDEX matches_status ON matches(org, status, severity, cvss, id) WHERE status <> 0;
+
+-- An advisory's text in the organization. Nothing that changes daily.
+CREATE TABLE vulnerabilities (
+  org INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  aliases TEXT NOT NULL,                        -- JSON array
+  title TEXT,
+  description TEXT,
+  links TEXT NOT NULL,                          -- JSON array
+  cwes TEXT NOT NULL,                           -- JSON array
+  published_at INTEGER,
+  modified_at INTEGER,
+  PRIMARY KEY (org, id)
+) WITHOUT ROWID;
+
+-- Exclusions: engines (bits) that stay silent about a match in one artifact.
+CREATE TABLE overrides (
+  org INTEGER NOT NULL,
+  match INTEGER NOT NULL,
+  artifact INTEGER NOT NULL,
+  silent INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (org, match, artifact)
+) WITHOUT ROWID;
+CREATE INDEX overrides_artifact ON overrides(org, artifact, match);
+
+-- The serial number of ingests, and the newest database ingested for each engine.
+CREATE TABLE ingest_state (
+  org INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  trivy_newest INTEGER, grype_newest INTEGER, osv_newest INTEGER
+) WITHOUT ROWID;
