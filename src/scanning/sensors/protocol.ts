@@ -118,14 +118,20 @@ export const JobsReply = z.object({ jobs: z.array(Job), cancelJobs: z.array(Prot
 export type JobsReply = z.infer<typeof JobsReply>
 
 export const JobStatusRequest = z.object({
-  status: z.enum(['completed', 'failed', 'cancelled', 'released']).describe('released: handed back, unfinished'),
+  status: z
+    .enum(['completed', 'failed', 'cancelled', 'released'])
+    .describe('released: handed back, unfinished'),
   fence: z.int().positive().optional(),
   error: z.string().optional(),
   reason: Reason.optional(),
 })
 export type JobStatusRequest = z.infer<typeof JobStatusRequest>
 
-export const UploadReply = z.object({ ok: z.literal(true), scanId: z.string(), imageId: z.string().nullable() })
+export const UploadReply = z.object({
+  ok: z.literal(true),
+  scanId: z.string(),
+  imageId: z.string().nullable(),
+})
 export type UploadReply = z.infer<typeof UploadReply>
 
 /** Error body of the agent routes, un-enveloped. `lease_lost` (409) tells a runner to drop the job at once. */

@@ -154,7 +154,9 @@ export const Result = z.object({
   }),
   engines: z.array(EngineRun).min(1).max(16),
   sboms: z
-    .array(z.object({ format: SbomFormat, sha256: Sha256Hex, size: z.int().nonnegative(), mediaType: text(128) }))
+    .array(
+      z.object({ format: SbomFormat, sha256: Sha256Hex, size: z.int().nonnegative(), mediaType: text(128) }),
+    )
     .max(4),
   packages: z.array(ResultPackage),
   vulnerabilities: z.array(ResultVulnerability),

@@ -1,0 +1,20 @@
+import type { WorkMessage } from './queue.ts'
+
+/** Bindings, variables and secrets of wrangler.toml. Shards are found by name: `SHARD_` + placement. */
+export interface Env {
+  DIRECTORY: D1Database
+  ARTIFACTS: R2Bucket
+  WORK: Queue<WorkMessage>
+  RATE_LIMITS: DurableObjectNamespace<import('./http/rate-limit.ts').RateLimit>
+  RUNNER_POOLS: DurableObjectNamespace<import('./scanning/sensors/runner-pool.ts').RunnerPool>
+  ALLOW_PRIVATE_NETWORKS: string
+  /** Bearer of the operator routes, at least 32 characters. Without it they do not exist. */
+  OPERATOR_TOKEN?: string
+  /** JSON `{active, keys: {id: base64 of 32 bytes}}`. Without it every route that needs a secret answers 503. */
+  ROOT_KEYS?: string
+  /** "true" adds a `Server-Timing` header with D1 round trips and rows; tests set it. */
+  EXPOSE_D1_METER?: string
+  [shard: `SHARD_${string}`]: D1Database
+}
+
+export const allowsPrivateNetworks = (env: Env): boolean => env.ALLOW_PRIVATE_NETWORKS === 'true'

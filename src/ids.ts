@@ -1,0 +1,42 @@
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford's base 32, lower case
+
+/** The kinds of public ids and their prefixes. */
+export const ID_PREFIXES = {
+  organization: 'org',
+  user: 'usr',
+  apiKey: 'key',
+  agent: 'agt',
+  registry: 'reg',
+  image: 'img',
+  tag: 'tag',
+  scan: 'scn',
+  audit: 'ae',
+  outbox: 'out',
+  request: 'req',
+} as const
+
+/** A new opaque id: prefix, underscore, 100 random bits in 20 characters. */
+export function newId(kind: keyof typeof ID_PREFIXES): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(20))
+  return `${ID_PREFIXES[kind]}_${Array.from(bytes, (byte) => ALPHABET[byte & 31]).join('')}`
+}
+
+/** The public id of a match. Matches have integer keys, random in 52 bits. */
+export const vulnerabilityId = (match: number): string => `vul_${match.toString(36)}`
+
+/** The match that a public id names, or null when it is not one. */
+export function matchOfVulnerabilityId(id: string): number | null {
+  const digits = /^vul_([0-9a-z]{1,11})$/.exec(id)?.[1]
+  if (!digits) return null
+  const match = Number.parseInt(digits, 36)
+  return Number.isSafeInteger(match) && match.toString(36) === digits ? match : null
+}
+
+/** A job's wire id: the shard that holds it and the scan's id, in the alphabet that sensors accept. */
+export const jobWireId = (shard: string, scanId: string): string => `${shard}-${scanId}`
+
+/** Shard and scan id of a job's wire id, or null when it is not one. */
+export function parseJobWireId(id: string): { shard: string; scanId: string } | null {
+  const parts = /^([0-9a-z]{1,8})-(scn_[0-9a-z]{20})$/.exec(id)
+  return parts ? { shard: parts[1]!, scanId: parts[2]! } : null
+}

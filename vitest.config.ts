@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto'
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
+import { defineConfig } from 'vitest/config'
+
+const secret = (bytes: number) => randomBytes(bytes).toString('base64')
+
+/** Tests that run inside workerd, over real D1, R2, Queues and Durable Objects. Each file has its own storage. */
+export default defineConfig({
+  plugins: [
+    cloudflareTest(async () => ({
+      wrangler: { configPath: './wrangler.toml' },
+      miniflare: {
+        bindings: {
+          ALLOW_PRIVATE_NETWORKS: 'true',
+          EXPOSE_D1_METER: 'true',
+          OPERATOR_TOKEN: secret(32),
+          ROOT_KEYS: JSON.stringify({ active: 'test', keys: { test: secret(32) } }),
+          TEST_DIRECTORY_MIGRATIONS: await readD1Migrations('migrations/directory'),
+          TEST_SHARD_MIGRATIONS: await readD1Migrations('migrations/shard'),
+        },
+      },
+    })),
+  ],
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**'],
+    setupFiles: ['test/setup.ts'],
+    testTimeout: 20_000,
+  },
+})
