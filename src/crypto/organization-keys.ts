@@ -24,7 +24,7 @@ const location = (organizationId: string, version: number): SecretLocation => ({
   organizationId,
   table: 'organization_keys',
   row: `${organizationId}/${version}`,
-  column: 'wrapped_key',
+  column: 'wrapped',
 })
 
 /** A new random key for the organization under the active root key. */

@@ -97,7 +97,9 @@ function detailOf(error: RegistryError): string | undefined {
     case 'unexpected_status':
       return `Its status was ${error.status}.`
     case 'platform_not_found':
-      return error.available.length === 0 ? undefined : `There are: ${error.available.slice(0, 12).join(', ')}.`
+      return error.available.length === 0
+        ? undefined
+        : `There are: ${error.available.slice(0, 12).join(', ')}.`
     case 'unreachable':
     case 'unauthorized':
     case 'forbidden':
