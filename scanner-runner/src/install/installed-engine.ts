@@ -1,0 +1,24 @@
+import type { EngineName } from './engine-manifest.ts'
+
+/** Where a program came from: the machine's PATH, the maker's release archive, a PyPI wheel, or Go's module proxy. */
+export type EngineSource = 'path' | 'release' | 'pypi' | 'go'
+
+export interface InstalledEngine {
+  name: EngineName
+  version: string
+  /** Absolute. */
+  path: string
+  sha256: string
+  source: EngineSource
+}
+
+/** An engine that cannot be had here, and why, in one sentence for people. */
+export interface UnavailableEngine {
+  name: EngineName
+  unavailable: string
+}
+
+export type EngineResult = InstalledEngine | UnavailableEngine
+
+/** What one source came to: a program at `path` that was verified, or a clause that says why not. */
+export type Obtained = { path: string; sha256: string } | { refused: string }
