@@ -1,5 +1,6 @@
+import type { Credential } from './auth/credentials.ts'
 import type { Role } from './auth/roles.ts'
-import type { Database } from './db/database.ts'
+import type { Database, Statement } from './db/database.ts'
 import type { Env } from './env.ts'
 
 export interface Organization {
@@ -36,6 +37,16 @@ export interface Context extends BaseContext {
   organization: Organization
   actor: Actor
   db: Database
+  /**
+   * The row that remembers the reply to a request with an Idempotency-Key, for the batch that creates
+   * `resourceId`; no statements where there is no key.
+   */
+  rememberReply(resourceId: string, status: number): Statement[]
+}
+
+/** What the runner routes get: who calls. The organization is known only once a job is. */
+export interface AgentContext extends BaseContext {
+  credential: Credential
 }
 
 export function actorLabel(actor: Actor): string {

@@ -1,10 +1,13 @@
+import { createApp } from './app.ts'
 import type { Env } from './env.ts'
 import { handleQueue, type WorkMessage } from './queue.ts'
 
 export { RateLimit } from './http/rate-limit.ts'
 export { RunnerPool } from './scanning/sensors/runner-pool.ts'
 
+const app = createApp()
+
 export default {
-  fetch: () => new Response('ok'),
+  fetch: (request, env, execution) => app.fetch(request, env, execution),
   queue: handleQueue,
 } satisfies ExportedHandler<Env, WorkMessage>

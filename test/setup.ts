@@ -3,6 +3,9 @@ import { env } from 'cloudflare:workers'
 
 declare global {
   namespace Cloudflare {
+    interface GlobalProps {
+      mainModule: typeof import('../src/worker.ts')
+    }
     interface Env extends AppEnv {
       TEST_DIRECTORY_MIGRATIONS: D1Migration[]
       TEST_SHARD_MIGRATIONS: D1Migration[]

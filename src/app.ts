@@ -1,0 +1,85 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context as HonoContext } from 'hono'
+import { SecretsUnavailable } from './crypto/root-keys.ts'
+import { DatabaseUnavailable } from './db/database.ts'
+import { documentRoutes } from './http/document.ts'
+import type { Endpoint } from './http/endpoint.ts'
+import { agent, harborguard } from './http/faces.ts'
+import { registerPath, registerSecurity } from './http/openapi.ts'
+import { Problem, problem } from './http/problems.ts'
+import { baseContext, type Hono, serve } from './http/serve.ts'
+import { apiKeyRoutes } from './identity/api-keys/index.ts'
+import { organizationRoutes } from './identity/organizations/index.ts'
+import { runnerRoutes } from './identity/runners/index.ts'
+
+/** Every operation of the Worker. One line a feature. */
+export const endpoints: Endpoint[] = [
+  ...documentRoutes,
+  ...organizationRoutes,
+  ...runnerRoutes,
+  ...apiKeyRoutes,
+]
+
+/** Paths as clients meant them: the public sensor joins its base URL with `//`, and must never be redirected. */
+const pathOf = (request: Request): string => {
+  const { pathname } = new URL(request.url)
+  const path = pathname.replace(/\/{2,}/g, '/')
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+export function createApp() {
+  const app = new OpenAPIHono<Hono>({ getPath: pathOf })
+  registerSecurity(app as unknown as OpenAPIHono)
+  app.use(async (c, next) => {
+    const base = baseContext(c)
+    c.set('base', base)
+    await next()
+    c.header('X-Request-Id', base.requestId)
+    c.header('X-Content-Type-Options', 'nosniff')
+    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
+    if (c.env.EXPOSE_D1_METER === 'true') {
+      const { roundTrips, rowsRead, rowsWritten } = base.directory.meter
+      c.header('Server-Timing', `d1;desc="trips=${roundTrips} read=${rowsRead} written=${rowsWritten}"`)
+    }
+  })
+  for (const endpoint of endpoints) {
+    if (!endpoint.face.hidden) registerPath(app as unknown as OpenAPIHono, endpoint)
+    app.on(endpoint.route.method.toUpperCase(), honoPath(endpoint.route.path), (c) => serve(endpoint, c))
+  }
+  app.notFound((c) => printProblem(c, unknownRoute(pathOf(c.req.raw))))
+  app.onError((error, c) => printProblem(c, toProblem(error, c)))
+  return app
+}
+
+const honoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
+
+/** 405 with `Allow` where the path exists with other methods; operator paths never admit that they exist. */
+function unknownRoute(path: string): Problem {
+  const methods = endpoints
+    .filter(({ face, route }) => !face.hidden && matches(route.path, path))
+    .map(({ route }) => route.method.toUpperCase())
+  if (methods.length === 0) return problem('NOT_FOUND', 'Route not found')
+  return problem('METHOD_NOT_ALLOWED', undefined, { headers: { Allow: [...new Set(methods)].join(', ') } })
+}
+
+const matches = (template: string, path: string): boolean =>
+  new RegExp(`^${template.replace(/[.]/g, '\\.').replace(/\{\w+\}/g, '[^/]+')}$`).test(path)
+
+function toProblem(error: Error, c: HonoContext<Hono>): Problem {
+  if (error instanceof Problem) return error
+  const retry = { headers: { 'Retry-After': '5' } }
+  if (error instanceof SecretsUnavailable)
+    return problem('SERVICE_UNAVAILABLE', 'Secrets are not available', retry)
+  if (error instanceof DatabaseUnavailable) return problem('SERVICE_UNAVAILABLE', undefined, retry)
+  const requestId = c.get('base')?.requestId
+  console.error(JSON.stringify({ level: 'error', event: 'request_failed', requestId, error: error.stack }))
+  return problem('INTERNAL_ERROR', `Something went wrong on our side (request ${requestId})`)
+}
+
+function printProblem(c: HonoContext<Hono>, error: Problem): Response {
+  const path = pathOf(c.req.raw)
+  const face = path.startsWith('/api/agent/') || path === '/api/scans/upload' ? agent : harborguard
+  for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
+  if (error.code === 'UNAUTHORIZED') c.header('WWW-Authenticate', 'Bearer')
+  return c.json(face.printProblem(error) as object, error.status)
+}

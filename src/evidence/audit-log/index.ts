@@ -1,0 +1,1 @@
+export { type AuditAction, auditRow } from './record.ts'

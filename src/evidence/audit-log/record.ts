@@ -1,0 +1,47 @@
+import { actorLabel, type Context } from '../../context.ts'
+import { type Statement, statement } from '../../db/database.ts'
+import { newId } from '../../ids.ts'
+
+/** What can be audited. Names are the documented catalogue's; operator actions are ours. */
+export type AuditAction =
+  | 'apikey.created'
+  | 'apikey.revoked'
+  | 'registry.added'
+  | 'registry.updated'
+  | 'registry.removed'
+  | 'registry.synced'
+  | 'registry.scans_scheduled'
+  | 'scan.triggered'
+  | 'scan.uploaded'
+  | 'scan.failed'
+  | 'scan.cancelled'
+  | 'scan.deleted'
+  | 'organization.created'
+  | 'runner.created'
+
+type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>
+
+/**
+ * The audit row of one write, for the batch that makes it. `view` is the presented resource, never a raw row,
+ * so that no secret can reach the log. Directory and shards have the same table.
+ */
+export function auditRow(
+  ctx: Auditor,
+  organization: number | null,
+  action: AuditAction,
+  target: `${string}:${string}`,
+  view?: unknown,
+): Statement {
+  return statement(
+    `INSERT INTO audit_log (id, org, actor, action, target, ip, details, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    newId('audit'),
+    organization,
+    actorLabel(ctx.actor),
+    action,
+    target,
+    ctx.ip,
+    view === undefined ? null : JSON.stringify(view),
+    ctx.now,
+  )
+}

@@ -1,0 +1,42 @@
+import { problem } from './problems.ts'
+
+const MAX_JSON_BYTES = 1024 * 1024 // no documented body comes near it
+
+/**
+ * Reads a JSON body of bounded size. Another media type is UNSUPPORTED_MEDIA_TYPE, more bytes are
+ * PAYLOAD_TOO_LARGE, an empty or malformed document is BAD_REQUEST.
+ */
+export async function readBody(
+  request: Request,
+  maxBytes = MAX_JSON_BYTES,
+): Promise<{ text: string; json: unknown }> {
+  const mediaType = request.headers.get('Content-Type')?.split(';')[0]?.trim().toLowerCase()
+  if (mediaType !== 'application/json') throw problem('UNSUPPORTED_MEDIA_TYPE')
+  const text = await readText(request, maxBytes)
+  if (text.trim() === '') throw problem('BAD_REQUEST', 'A JSON body is required')
+  try {
+    return { text, json: JSON.parse(text) }
+  } catch {
+    throw problem('BAD_REQUEST', 'The body is not valid JSON')
+  }
+}
+
+async function readText(request: Request, maxBytes: number): Promise<string> {
+  const tooLarge = () => problem('PAYLOAD_TOO_LARGE', `The body is larger than ${maxBytes} bytes`)
+  if (Number(request.headers.get('Content-Length') ?? 0) > maxBytes) throw tooLarge()
+  if (!request.body) return ''
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+  let text = ''
+  let bytes = 0
+  try {
+    for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+      bytes += chunk.byteLength
+      if (bytes > maxBytes) throw tooLarge()
+      text += decoder.decode(chunk, { stream: true })
+    }
+    return text + decoder.decode()
+  } catch (error) {
+    if (error instanceof TypeError) throw problem('BAD_REQUEST', 'The body is not valid UTF-8')
+    throw error
+  }
+}

@@ -1,0 +1,117 @@
+import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
+import { z } from '@hono/zod-openapi'
+import type { Endpoint, ResponseContract } from './endpoint.ts'
+import { PROBLEMS, type ProblemCode } from './problems.ts'
+
+export const ProblemBody = z
+  .strictObject({
+    error: z.strictObject({
+      code: z.string().openapi({ description: 'Stable code', example: 'VALIDATION_ERROR' }),
+      message: z.string().openapi({ description: 'A sentence for people', example: 'image: Required' }),
+      issues: z
+        .array(z.strictObject({ path: z.string(), message: z.string() }))
+        .optional()
+        .openapi({ description: 'Each problem with its dotted path' }),
+    }),
+  })
+  .openapi('Problem')
+
+export const AgentProblemBody = z
+  .strictObject({ error: z.string(), code: z.string() })
+  .openapi('AgentProblem', { description: 'Problems of the runner routes' })
+
+const DESCRIPTION = `Connects container registries, schedules scans, and answers what is vulnerable, where, since when,
+and what was decided about it.`
+
+/** Everything of the document that is not a path. */
+export const DOCUMENT = {
+  openapi: '3.1.0',
+  info: { title: 'HarborGuard API', version: '1.0.0', description: DESCRIPTION },
+  servers: [{ url: '/' }],
+} as const
+
+export function registerSecurity(app: OpenAPIHono): void {
+  const registry = app.openAPIRegistry
+  registry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'hg_ak_…',
+  })
+  registry.registerComponent('securitySchemes', 'apiKey', { type: 'apiKey', in: 'header', name: 'X-API-Key' })
+}
+
+/** Adds one operation to the document, with every problem that its access, body and path make possible. */
+export function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, route }: Endpoint): void {
+  const problemSchema = face.name === 'agent' ? AgentProblemBody : ProblemBody
+  const responses: RouteConfig['responses'] = {}
+  for (const [status, contract] of Object.entries(route.responses)) responses[status] = response(contract)
+  for (const [status, codes] of problemsByStatus({ access, route })) {
+    responses[status] ??= {
+      description: codes.join(', '),
+      content: { 'application/json': { schema: problemSchema } },
+      ...(status === 429 && { headers: z.object({ 'Retry-After': z.string() }) }),
+    }
+  }
+  openAPIRegistry.registerPath({
+    method: route.method,
+    path: route.path,
+    operationId: route.operationId,
+    tags: route.tags,
+    summary: route.summary,
+    ...(route.description && { description: route.description }),
+    security: access.kind === 'public' ? [] : [{ bearer: [] }, { apiKey: [] }],
+    ...(access.kind === 'role' && { 'x-required-role': access.role }),
+    ...(route.rateLimit && { 'x-rate-limit': route.rateLimit }),
+    request: {
+      ...(route.params && { params: route.params as z.ZodObject }),
+      ...(route.query && { query: route.query as z.ZodObject }),
+      ...(route.idempotency && { headers: IdempotencyHeader }),
+      ...(route.body && {
+        body: { required: true, content: { 'application/json': { schema: route.body } } },
+      }),
+    },
+    responses,
+  })
+}
+
+const IdempotencyHeader = z.object({
+  'Idempotency-Key': z
+    .string()
+    .max(255)
+    .optional()
+    .openapi({ description: 'The same key and body within 24 hours creates once', example: 'build-4711' }),
+})
+
+function response({ description, schema, mediaTypes, headers }: ResponseContract) {
+  const types = mediaTypes ?? (schema ? ['application/json'] : [])
+  return {
+    description,
+    ...(types.length > 0 && {
+      content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.string() }])),
+    }),
+    ...(headers && {
+      headers: z.object(
+        Object.fromEntries(
+          Object.entries(headers).map(([name, text]) => [name, z.string().openapi({ description: text })]),
+        ),
+      ),
+    }),
+  }
+}
+
+function problemsByStatus({ access, route }: Pick<Endpoint, 'access' | 'route'>): Map<number, ProblemCode[]> {
+  const codes = new Set<ProblemCode>(route.problems)
+  if (access.kind !== 'public') codes.add('UNAUTHORIZED').add('FORBIDDEN')
+  if (route.body)
+    codes.add('BAD_REQUEST').add('VALIDATION_ERROR').add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE')
+  if (route.query) codes.add('VALIDATION_ERROR')
+  if (route.params) codes.add('NOT_FOUND')
+  if (route.idempotency) codes.add('CONFLICT').add('VALIDATION_ERROR')
+  if (route.rateLimit) codes.add('RATE_LIMITED')
+  const byStatus = new Map<number, ProblemCode[]>()
+  for (const code of codes) {
+    const status = PROBLEMS[code][0]
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code])
+  }
+  return byStatus
+}

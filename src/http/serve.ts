@@ -1,0 +1,159 @@
+import type { Context as HonoContext } from 'hono'
+import { findCredential, presentedKey, rememberUse } from '../auth/credentials.ts'
+import { isOperator } from '../auth/operator.ts'
+import { admits } from '../auth/roles.ts'
+import type { AgentContext, BaseContext, Context } from '../context.ts'
+import { DuplicateKey, LostRace } from '../db/database.ts'
+import { takeFromBucket } from '../db/objects.ts'
+import { directoryDb, newMeter, placedDb } from '../db/shards.ts'
+import type { Env } from '../env.ts'
+import { newId } from '../ids.ts'
+import { readBody } from './body.ts'
+import type { Endpoint, Input } from './endpoint.ts'
+import { type IdempotencyKey, idempotencyKey, rememberReply, replayed } from './idempotency.ts'
+import { type Issue, invalid, notFound, problem } from './problems.ts'
+import type { Reply } from './reply.ts'
+
+export type Hono = { Bindings: Env; Variables: { base: BaseContext } }
+
+/** The context of a request before anybody is known. */
+export function baseContext(c: HonoContext<Hono>): BaseContext {
+  const meter = newMeter()
+  return {
+    env: c.env,
+    requestId: newId('request'),
+    now: Date.now(),
+    ip: c.req.header('CF-Connecting-IP') ?? null,
+    directory: directoryDb(c.env, meter),
+    defer: (work) => c.executionCtx.waitUntil(work.catch(logDeferred)),
+  }
+}
+
+/** Access, then rate limit, then input, then the verb: in this order, for every endpoint. */
+export async function serve(endpoint: Endpoint, c: HonoContext<Hono>): Promise<Response> {
+  const base = c.get('base')
+  const { access, route } = endpoint
+  if (access.kind === 'operator' && !(await isOperator(base.env, c.req.raw.headers))) throw notFound('Route')
+  const ctx = access.kind === 'role' || access.kind === 'agent' ? await authenticate(endpoint, c, base) : base
+  if (route.rateLimit && 'organization' in ctx) await limit(endpoint, c, ctx as Context)
+  const body = route.body ? await readBody(c.req.raw, route.maxBodyBytes) : { text: '', json: undefined }
+  const input = validate(endpoint, c, body.json)
+  const run = () => endpoint.handle(ctx, input)
+  if (!route.idempotency || !('organization' in ctx)) return print(await run())
+  const key = await idempotencyKey(c.req.raw.headers, route.operationId, body.text)
+  return print(key ? await once(ctx as Context, key, endpoint, run) : await run())
+}
+
+async function authenticate(
+  endpoint: Endpoint,
+  c: HonoContext<Hono>,
+  base: BaseContext,
+): Promise<Context | AgentContext> {
+  const credential = await findCredential(base.directory, presentedKey(c.req.raw.headers), base.now)
+  const use = rememberUse(credential, base.now)
+  if (use) base.defer(base.directory.run(use))
+  if (endpoint.access.kind === 'agent') {
+    if (credential.kind === 'api_key')
+      throw problem('FORBIDDEN', 'This route is for runners: use a runner or sensor key')
+    return { ...base, credential }
+  }
+  const { organization } = credential
+  if (credential.kind !== 'api_key' || !organization) {
+    throw problem('FORBIDDEN', 'Runner and sensor keys are accepted on the runner routes only')
+  }
+  if (endpoint.access.kind === 'role' && !admits(endpoint.access.role, credential.role))
+    throw problem('FORBIDDEN')
+  const db = placedDb(base.env, organization.shard, base.directory.meter, c.req.header('X-D1-Bookmark'))
+  return {
+    ...base,
+    organization,
+    actor: { kind: 'api_key', id: credential.id, role: credential.role },
+    db,
+    rememberReply: () => [],
+  }
+}
+
+/** One bucket for each organization, operation and client address. */
+async function limit(endpoint: Endpoint, c: HonoContext<Hono>, ctx: Context): Promise<void> {
+  const rule = endpoint.route.rateLimit!
+  const bucket = `${ctx.organization.num}:${endpoint.route.operationId}:${ctx.ip ?? 'unknown'}`
+  const state = await takeFromBucket(ctx.env, bucket, rule, ctx.now)
+  const headers = {
+    'X-RateLimit-Limit': String(state.limit),
+    'X-RateLimit-Remaining': String(state.remaining),
+    'X-RateLimit-Reset': String(Math.ceil(ctx.now / 1000) + state.resetSeconds),
+  }
+  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+  if (!state.allowed) {
+    throw problem('RATE_LIMITED', undefined, {
+      headers: { ...headers, 'Retry-After': String(state.resetSeconds) },
+    })
+  }
+}
+
+function validate(
+  endpoint: Endpoint,
+  c: HonoContext<Hono>,
+  json: unknown,
+): Input<undefined, undefined, undefined> {
+  const { route } = endpoint
+  const issues: Issue[] = []
+  const parse = (schema: typeof route.params, value: unknown) => {
+    const parsed = schema?.safeParse(value)
+    if (parsed && !parsed.success) {
+      issues.push(...parsed.error.issues.flatMap(describe))
+    }
+    return parsed?.data as undefined
+  }
+  const input = {
+    params: parse(route.params, c.req.param()),
+    query: parse(route.query, c.req.query()),
+    body: parse(route.body, json),
+    request: c.req.raw,
+  }
+  if (issues.length > 0) throw invalid(...issues.slice(0, 50))
+  return input
+}
+
+/** A zod issue with a dotted path; an unknown member is named by its own path. */
+function describe(issue: { code: string; path: PropertyKey[]; message: string; keys?: string[] }): Issue[] {
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys' && issue.keys) {
+    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'Unknown field' }))
+  }
+  return [{ path: path.join('.'), message: issue.message }]
+}
+
+/** Runs a creating verb once for each Idempotency-Key; the loser of a race gets the winner's resource. */
+async function once(
+  ctx: Context,
+  key: IdempotencyKey,
+  endpoint: Endpoint,
+  run: () => Promise<Reply | Response>,
+): Promise<Reply | Response> {
+  const replay = endpoint.route.idempotency!
+  const earlier = await replayed(ctx, key, replay)
+  if (earlier) return earlier
+  ctx.rememberReply = (resourceId, status) =>
+    rememberReply(ctx.organization.num, ctx.now, key, resourceId, status)
+  try {
+    return await run()
+  } catch (error) {
+    const lost = error instanceof LostRace || error instanceof DuplicateKey
+    const winner = lost ? await replayed(ctx, key, replay) : null
+    if (winner) return winner
+    throw error
+  }
+}
+
+function print(reply: Reply | Response): Response {
+  if (reply instanceof Response) return reply
+  const headers = new Headers(reply.headers)
+  if (reply.body === undefined) return new Response(null, { status: reply.status, headers })
+  headers.set('Content-Type', 'application/json')
+  return new Response(JSON.stringify(reply.body), { status: reply.status, headers })
+}
+
+function logDeferred(error: unknown): void {
+  console.error(JSON.stringify({ level: 'error', event: 'deferred_work_failed', error: String(error) }))
+}

@@ -1,0 +1,4 @@
+export { insertCredential, mintCredential } from './mint.ts'
+export { presentApiKey } from './present.ts'
+export { apiKeyRoutes } from './routes.ts'
+export { CreatedApiKey } from './schemas.ts'

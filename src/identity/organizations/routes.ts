@@ -1,0 +1,27 @@
+import { z } from '@hono/zod-openapi'
+import { endpoint, operators } from '../../http/endpoint.ts'
+import { operator } from '../../http/faces.ts'
+import { created } from '../../http/reply.ts'
+import { createOrganization } from './create.ts'
+import { CreatedOrganization, CreateOrganization } from './schemas.ts'
+
+export const organizationRoutes = [
+  endpoint(
+    operator,
+    operators,
+    {
+      method: 'post',
+      path: '/operator/organizations',
+      operationId: 'createOrganization',
+      tags: ['Operator'],
+      summary: 'Create an organization with its owner and first admin key',
+      body: CreateOrganization,
+      responses: { 201: { description: 'Created', schema: z.object({ data: CreatedOrganization }) } },
+      problems: ['CONFLICT'],
+    },
+    async (ctx, { body }) => {
+      const organization = await createOrganization(ctx, body)
+      return created(organization, `/operator/organizations/${organization.id}`)
+    },
+  ),
+]
