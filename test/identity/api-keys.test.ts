@@ -13,7 +13,7 @@ describe('API keys', () => {
     expect(prefix).toBe(key.slice(0, 10))
     const listed = await ours.get('/api/api-keys')
     expect(listed.status, listed.text).toBe(200)
-    expect(listed.body.data.map((k: any) => k.id)).toContain(id)
+    expect(listed.body.data.map((k: { id: string }) => k.id)).toContain(id)
     expect(listed.text).not.toContain(key)
   })
 
