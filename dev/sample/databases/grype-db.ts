@@ -3,7 +3,7 @@ import type { Advisory, AdvisorySource, Affected, Ecosystem, Rating } from '../a
 import { preferredAffected } from '../advisories/preferred-affected.ts'
 import { constraintsOf, grypeVersionRange } from './constraints.ts'
 import { GrypeRows } from './grype-rows.ts'
-import { referencesOf } from './trivy-db.ts'
+import { referencesOf, trackerPage } from './references.ts'
 
 /** Grype's ids of the providers; those it does not know itself keep the snapshot's name. */
 const PROVIDER: Record<AdvisorySource, string> = {
@@ -77,12 +77,20 @@ function addRecord(rows: GrypeRows, advisory: Advisory, affected: Affected, name
   const isLanguage = affected.release === null
   const handle = rows.vulnerability(name, PROVIDER[affected.source], advisory.published, advisory.modified, {
     id: name,
-    refs: referencesOf(advisory).map((url) => ({ url })),
+    refs: pagesOf(advisory, affected).map((url) => ({ url })),
     ...(isLanguage ? { aliases } : {}),
     severities: [...labelOf(affected), ...(rating ? cvssOf(rating) : [])],
   })
   if (isLanguage) for (const alias of aliases) rows.alias(name, alias)
   return handle
+}
+
+/** The record's own page first: grype shows it as the match's data source. */
+function pagesOf(advisory: Advisory, affected: Affected): string[] {
+  if (affected.ecosystem === 'debian' || affected.ecosystem === 'alpine') {
+    return [trackerPage(affected.ecosystem, advisory.id)]
+  }
+  return referencesOf(advisory, affected.advisoryId)
 }
 
 /** Languages are known by the source's own id, distributions by the CVE. */
@@ -114,15 +122,10 @@ function fixDetail(advisory: Advisory, affected: Affected): object {
   const available = advisory.published
     ? { available: { date: advisory.published.slice(0, 10), kind: 'advisory' } }
     : {}
+  const [url] = pagesOf(advisory, affected)
   const references =
-    affected.release === null
-      ? {
-          references: referencesOf(advisory).map((url) => ({
-            url,
-            id: affected.advisoryId,
-            tags: ['advisory'],
-          })),
-        }
+    affected.release === null && url
+      ? { references: [{ url, id: affected.advisoryId, tags: ['advisory'] }] }
       : {}
   return { detail: { ...available, ...references } }
 }

@@ -3,6 +3,7 @@ import { preferredAffected } from '../advisories/preferred-affected.ts'
 import { severityOfScore } from '../advisories/score-vector.ts'
 import { type BoltBucket, writeBolt } from './bolt.ts'
 import { constraintsOf, trivyConstraint } from './constraints.ts'
+import { referencesOf } from './references.ts'
 
 export const TRIVY_SCHEMA = 2
 
@@ -165,14 +166,4 @@ function overallSeverity(advisory: Advisory): string {
     if (severity && severity !== 'UNKNOWN') return SEVERITY_NAME[SEVERITY_CODE[severity]]!
   }
   return 'UNKNOWN'
-}
-
-/** Where a person can read about it: public addresses that follow from the ids. */
-export function referencesOf(advisory: Advisory): string[] {
-  return [advisory.id, ...advisory.aliases].flatMap((id) => {
-    if (id.startsWith('CVE-')) return [`https://nvd.nist.gov/vuln/detail/${id}`]
-    if (id.startsWith('GHSA-')) return [`https://github.com/advisories/${id}`]
-    if (id.startsWith('GO-')) return [`https://pkg.go.dev/vuln/${id}`]
-    return id.startsWith('PYSEC-') ? [`https://osv.dev/vulnerability/${id}`] : []
-  })
 }

@@ -18,6 +18,7 @@ export async function fromGo(
   platform: PlatformKey,
   work: string,
   log: (sentence: string) => void,
+  signal?: AbortSignal,
 ): Promise<Obtained> {
   const { go } = manifest
   if (!go) return { refused: 'the Go module proxy does not serve its versions' }
@@ -30,7 +31,7 @@ export async function fromGo(
   }, STILL_BUILDING_MS)
   const env = { CGO_ENABLED: '0', GOFLAGS: '-p=2 -trimpath -buildvcs=false', GOBIN: work, GOAMD64: 'v1' }
   const args = ['install', '-ldflags', go.ldflags, `${go.package}@${go.version}`]
-  const built = await runCommand('go', args, { timeoutMs: BUILD_TIMEOUT_MS, cwd: work, env })
+  const built = await runCommand('go', args, { timeoutMs: BUILD_TIMEOUT_MS, cwd: work, env, signal })
   clearInterval(progress)
   if (!built.ok) return { refused: `go install failed (${built.problem})` }
   const path = join(work, name)

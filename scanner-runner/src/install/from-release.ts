@@ -17,6 +17,7 @@ export async function fromRelease(
   platform: PlatformKey,
   work: string,
   unreachable: Map<string, string>,
+  stop?: AbortSignal,
 ): Promise<Obtained> {
   const archive = manifest.release.archives[platform]
   if (!archive) return { refused: `there is no release archive for ${platform}` }
@@ -27,7 +28,7 @@ export async function fromRelease(
   if (known) return { refused: known }
   const file = join(work, 'release.tar.gz')
   try {
-    await download(archive.url, file)
+    await download(archive.url, file, stop)
   } catch (error) {
     const reason = `${host} cannot be reached (${reasonOf(error)})`
     if (!(error instanceof HttpStatusError)) unreachable.set(host, reason)
@@ -38,6 +39,7 @@ export async function fromRelease(
     return { refused: `its release archive has the sha256 ${actual}, not the pinned one` }
   const extracted = await runCommand('tar', ['-xzf', file, '-C', work, manifest.release.member], {
     timeoutMs: EXTRACT_TIMEOUT_MS,
+    signal: stop,
   })
   if (!extracted.ok) return { refused: `its release archive cannot be unpacked (${extracted.problem})` }
   const path = join(work, manifest.release.member)
@@ -46,10 +48,11 @@ export async function fromRelease(
 
 class HttpStatusError extends Error {}
 
-async function download(url: string, file: string): Promise<void> {
+async function download(url: string, file: string, stop?: AbortSignal): Promise<void> {
   const controller = new AbortController()
   const connecting = setTimeout(() => controller.abort(new Error('no answer in 5 s')), CONNECT_TIMEOUT_MS)
-  const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)])
+  const limits = [controller.signal, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS), ...(stop ? [stop] : [])]
+  const signal = AbortSignal.any(limits)
   try {
     const response = await fetch(url, { signal })
     clearTimeout(connecting)

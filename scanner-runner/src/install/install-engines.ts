@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { readEngineLock, writeEngineLock } from './engine-lock.ts'
 import {
@@ -17,6 +17,9 @@ import { fromRelease } from './from-release.ts'
 import type { EngineResult, EngineSource, InstalledEngine, Obtained } from './installed-engine.ts'
 import { readVersion } from './read-version.ts'
 
+const WORK_PREFIX = '.installing-'
+const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000 // far beyond the longest build
+
 export const ALL_SOURCES: readonly EngineSource[] = ['path', 'release', 'pypi', 'go']
 
 export interface InstallOptions {
@@ -28,9 +31,12 @@ export interface InstallOptions {
   path?: string
   manifest?: Readonly<Record<EngineName, EngineManifest>>
   platform?: PlatformKey
+  /** Ends the installation at once: programs it started included. What was not installed then is unavailable. */
+  signal?: AbortSignal
 }
 
-interface Installation extends Required<InstallOptions> {
+interface Installation extends Required<Omit<InstallOptions, 'signal'>> {
+  signal?: AbortSignal
   directory: string
   /** Hosts that did not answer, and the sentence about it: asked once for all engines. */
   unreachable: Map<string, string>
@@ -56,6 +62,7 @@ export async function installEngines(
     unreachable: new Map(),
   }
   mkdirSync(installation.directory, { recursive: true })
+  removeAbandonedWork(installation.directory)
   const lock = readEngineLock(installation.directory)
   const results: EngineResult[] = []
   for (const name of ENGINE_NAMES) {
@@ -77,18 +84,20 @@ async function installEngine(
 ): Promise<EngineResult> {
   const { manifest, sources, log } = installation
   if (recorded && (await isIntact(manifest[name], sources, recorded))) return recorded
+  const pinned = await findPinned(installation, name)
+  if (pinned) return pinned
   if (sources.includes('path')) {
     const found = await fromPath(installation, name)
     if (found) return found
   }
   const refusals: string[] = []
   for (const source of ['release', 'pypi', 'go'] as const) {
-    if (!sources.includes(source)) continue
+    if (!sources.includes(source) || installation.signal?.aborted) continue
     const obtained = await obtain(installation, name, source)
     if ('path' in obtained) {
       return { name, version: manifest[name].version, path: obtained.path, sha256: obtained.sha256, source }
     }
-    log(`${name}: not from ${SOURCE_NAMES[source]}: ${obtained.refused}`)
+    if (manifest[name][source]) log(`${name}: not from ${SOURCE_NAMES[source]}: ${obtained.refused}`)
     refusals.push(obtained.refused)
   }
   const why = refusals.length ? refusals.join('; ') : 'it is not on the PATH in a known version'
@@ -104,6 +113,17 @@ async function isIntact(
   const accepted = recorded.source === 'path' ? manifest.versionsAcceptedFromPath : [manifest.version]
   if (!sources.includes(recorded.source) || !accepted.includes(recorded.version)) return false
   return (await fileSha256(recorded.path)) === recorded.sha256
+}
+
+/** A program that is in the directory without a record, if its sum is one that the manifest pins. */
+async function findPinned(installation: Installation, name: EngineName): Promise<InstalledEngine | null> {
+  const { directory, manifest, platform, sources } = installation
+  const path = join(directory, name)
+  const sha256 = await fileSha256(path)
+  const { pypi, go, version } = manifest[name]
+  const fromWheel = pypi?.wheels[platform]?.memberSha256 === sha256
+  const source = fromWheel ? 'pypi' : go?.binaries.some((binary) => binary.sha256 === sha256) ? 'go' : null
+  return sha256 && source && sources.includes(source) ? { name, version, path, sha256, source } : null
 }
 
 async function fromPath(installation: Installation, name: EngineName): Promise<InstalledEngine | null> {
@@ -126,16 +146,16 @@ async function obtain(
   name: EngineName,
   source: Exclude<EngineSource, 'path'>,
 ): Promise<Obtained> {
-  const { directory, manifest, platform, unreachable, log } = installation
-  const work = mkdtempSync(join(directory, `.installing-${name}-`))
+  const { directory, manifest, platform, unreachable, log, signal } = installation
+  const work = mkdtempSync(join(directory, `${WORK_PREFIX}${name}-`))
   try {
     if (source === 'pypi' && manifest[name].pypi)
       log(`${name}: downloading ${manifest[name].version} from PyPI`)
     const obtained = await (source === 'release'
-      ? fromRelease(manifest[name], platform, work, unreachable)
+      ? fromRelease(manifest[name], platform, work, unreachable, signal)
       : source === 'pypi'
-        ? fromPypi(manifest[name], platform, work)
-        : fromGo(name, manifest[name], platform, work, log))
+        ? fromPypi(manifest[name], platform, work, signal)
+        : fromGo(name, manifest[name], platform, work, log, signal))
     if ('refused' in obtained) return obtained
     chmodSync(obtained.path, 0o755)
     const version = await readVersion(name, obtained.path)
@@ -146,6 +166,16 @@ async function obtain(
     return { path, sha256: obtained.sha256 }
   } finally {
     rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** Removes what an installation that was killed left behind; younger work may belong to one that is running. */
+function removeAbandonedWork(directory: string): void {
+  for (const entry of readdirSync(directory)) {
+    const path = join(directory, entry)
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (entry.startsWith(WORK_PREFIX) && age > ABANDONED_AFTER_MS)
+      rmSync(path, { recursive: true, force: true })
   }
 }
 
