@@ -8,7 +8,10 @@ const HOUR_MS = 3_600_000
 export function judgeAge(builtAt: string, nowMs: number): Failure | null {
   const ageMs = nowMs - Date.parse(builtAt)
   if (ageMs > MAX_DATABASE_AGE_HOURS * HOUR_MS)
-    return { code: 'database_too_old', detail: `It was built at ${builtAt}; ${MAX_DATABASE_AGE_HOURS} hours are allowed.` }
+    return {
+      code: 'database_too_old',
+      detail: `It was built at ${builtAt}; ${MAX_DATABASE_AGE_HOURS} hours are allowed.`,
+    }
   if (-ageMs > MAX_AHEAD_HOURS * HOUR_MS)
     return { code: 'database_from_future', detail: `It says it was built at ${builtAt}.` }
   return null

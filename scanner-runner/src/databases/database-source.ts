@@ -13,7 +13,7 @@ const Sample = z.object({
   schema: z.coerce.string().nullish(),
 })
 export type Sample = z.infer<typeof Sample>
-const Samples = z.object({ trivy: Sample, grype: Sample })
+const Samples = z.object({ trivy: Sample.optional(), grype: Sample.optional() })
 export type Samples = z.infer<typeof Samples>
 
 /** Which databases the engines read. `samples` is set only by HG_SAMPLE_DATABASES. */
@@ -29,7 +29,9 @@ export async function readSamples(directory: string): Promise<Samples> {
   try {
     return Samples.parse(JSON.parse(await readFile(path, 'utf8')))
   } catch (cause) {
-    throw new Error(`HG_SAMPLE_DATABASES: ${path} cannot be read or does not describe sample databases`, { cause })
+    throw new Error(`HG_SAMPLE_DATABASES: ${path} cannot be read or does not describe sample databases`, {
+      cause,
+    })
   }
 }
 
@@ -38,9 +40,13 @@ export const describeSample = (sample: Sample | undefined): Pick<EngineDatabase,
   sample ? { source: 'sample', advisories: sample.advisories } : { source: 'official' }
 
 /** Sample databases that a cache directory happens to point at are never used as if they were official. */
-export async function refuseMisplacedSample(source: DatabaseSource, cacheDir: string): Promise<Failure | null> {
+export async function refuseMisplacedSample(
+  source: DatabaseSource,
+  cacheDir: string,
+): Promise<Failure | null> {
   if (source.samples) return null
-  const found = await stat(join(dirname(cacheDir), SAMPLE_FILE)).catch(() => null)
+  const marks = [cacheDir, dirname(cacheDir)].map((directory) => stat(join(directory, SAMPLE_FILE)))
+  const found = (await Promise.allSettled(marks)).some(({ status }) => status === 'fulfilled')
   if (!found) return null
   return { code: 'database_unavailable', detail: 'Sample databases are used only with HG_SAMPLE_DATABASES.' }
 }

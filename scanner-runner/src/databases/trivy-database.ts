@@ -18,7 +18,10 @@ export async function readTrivyDatabase(
   source: DatabaseSource,
   nowMs: number,
 ): Promise<{ database: EngineDatabase | null; failure: Failure | null }> {
-  const none = (detail: string) => ({ database: null, failure: { code: 'database_unavailable', detail } as Failure })
+  const none = (detail: string) => ({
+    database: null,
+    failure: { code: 'database_unavailable', detail } as Failure,
+  })
   const misplaced = await refuseMisplacedSample(source, source.trivyCacheDir)
   if (misplaced) return { database: null, failure: misplaced }
   const directory = join(source.trivyCacheDir, 'db')

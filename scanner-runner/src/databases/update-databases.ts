@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { lastWords } from '../engines/engine.ts'
 import { engineEnvironment } from '../engines/engine-environment.ts'
 import type { InstalledEngine } from '../engines/installed-engines.ts'
 import { runProcess } from '../engines/process.ts'
-import { lastWords } from '../engines/engine.ts'
 import { TRIVY_QUIET } from '../engines/trivy.ts'
 import type { Log } from '../log.ts'
 import type { DatabaseSource } from './database-source.ts'
@@ -13,8 +13,23 @@ const UPDATE_TIMEOUT_MS = 10 * 60_000
 
 // The only variables of the runner that an update may see: how to reach the internet, and mirrors of the databases.
 const PASSED_ON = [
-  ...['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'https_proxy', 'http_proxy', 'no_proxy', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
-  ...['TRIVY_DB_REPOSITORY', 'TRIVY_JAVA_DB_REPOSITORY', 'TRIVY_INSECURE', 'GRYPE_DB_UPDATE_URL', 'GRYPE_DB_CA_CERT'],
+  ...[
+    'HTTPS_PROXY',
+    'HTTP_PROXY',
+    'NO_PROXY',
+    'https_proxy',
+    'http_proxy',
+    'no_proxy',
+    'SSL_CERT_FILE',
+    'SSL_CERT_DIR',
+  ],
+  ...[
+    'TRIVY_DB_REPOSITORY',
+    'TRIVY_JAVA_DB_REPOSITORY',
+    'TRIVY_INSECURE',
+    'GRYPE_DB_UPDATE_URL',
+    'GRYPE_DB_CA_CERT',
+  ],
 ] as const
 
 export interface DatabaseUpdate {
@@ -59,7 +74,12 @@ function steps({ engines, source }: DatabaseUpdate): Step[] {
     ...(trivy
       ? [
           { database: 'trivy', engine: trivy, args: [...trivyArgs, '--download-db-only'], env: trivyEnv },
-          { database: 'trivy-java', engine: trivy, args: [...trivyArgs, '--download-java-db-only'], env: trivyEnv },
+          {
+            database: 'trivy-java',
+            engine: trivy,
+            args: [...trivyArgs, '--download-java-db-only'],
+            env: trivyEnv,
+          },
         ]
       : []),
     ...(grype

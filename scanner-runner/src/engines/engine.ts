@@ -83,10 +83,7 @@ export function lastWords(stderr: string): string {
 }
 
 /** The first failure whose pattern stderr matches, else `engine_failed` with its last words. */
-export function classifyBy(
-  table: readonly (readonly [RegExp, Failure['code']])[],
-  stderr: string,
-): Failure {
+export function classifyBy(table: readonly (readonly [RegExp, Failure['code']])[], stderr: string): Failure {
   const code = table.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'engine_failed'
   return { code, detail: lastWords(stderr) }
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { EngineDatabase } from '../../../src/scanning/sensors/protocol.ts'
-import { describeSample, type DatabaseSource, refuseMisplacedSample } from '../databases/database-source.ts'
 import { MAX_DATABASE_AGE_HOURS, toInstant } from '../databases/database-age.ts'
+import { type DatabaseSource, describeSample, refuseMisplacedSample } from '../databases/database-source.ts'
 import { checkPlatform, classifyBy, type EngineDriver, type Failure, versionMember } from './engine.ts'
 
 const TIMEOUT_MS = 5 * 60_000
@@ -12,7 +12,9 @@ const Report = z.object({
   source: z.object({ target: z.object({ os: z.string(), architecture: z.string() }) }),
 })
 const Status = z.object({
-  descriptor: z.object({ db: z.object({ status: z.object({ built: z.string(), schemaVersion: z.string().nullish() }) }) }),
+  descriptor: z.object({
+    db: z.object({ status: z.object({ built: z.string(), schemaVersion: z.string().nullish() }) }),
+  }),
 })
 
 // engines.md "Failures": what grype 0.110 prints when its database cannot be used
@@ -30,7 +32,10 @@ export const grype = (databases: DatabaseSource): EngineDriver => ({
   timeoutMs: TIMEOUT_MS,
   versionArgs: ['version', '--output', 'json'],
   readVersion: (stdout) => versionMember(stdout, 'version'),
-  prepare: async () => ({ database: null, failure: await refuseMisplacedSample(databases, databases.grypeCacheDir) }),
+  prepare: async () => ({
+    database: null,
+    failure: await refuseMisplacedSample(databases, databases.grypeCacheDir),
+  }),
   command: ({ layoutDir, syftJson, outDir }) => {
     const report = join(outDir, 'grype.json')
     return {

@@ -84,13 +84,18 @@ async function inspect({ name, path, pinned }: Candidate, search: Search): Promi
   const hash = createHash('sha256')
   await pipeline(createReadStream(path), hash)
   const sha256 = hash.digest('hex')
-  if (pinned !== null && pinned !== sha256) throw new Error(`${path} does not have the sha256 of ${LOCK_FILE}`)
+  if (pinned !== null && pinned !== sha256)
+    throw new Error(`${path} does not have the sha256 of ${LOCK_FILE}`)
   const version = await askVersion(path, search.drivers[name], search)
   if (version === null) throw new Error(`${path} does not say its version`)
   return { name, path, version, sha256 }
 }
 
-async function askVersion(path: string, driver: EngineDriver, { workDir, signal }: Search): Promise<string | null> {
+async function askVersion(
+  path: string,
+  driver: EngineDriver,
+  { workDir, signal }: Search,
+): Promise<string | null> {
   const directory = await mkdtemp(join(workDir, 'version-'))
   try {
     const stdoutFile = join(directory, 'stdout')

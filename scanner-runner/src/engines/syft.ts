@@ -26,7 +26,12 @@ export const SBOMS: readonly SbomFile[] = [
     output: 'cyclonedx-json@1.5',
     mediaType: 'application/vnd.cyclonedx+json; version=1.5',
   },
-  { format: 'spdx', file: 'sbom.spdx.json', output: 'spdx-json@2.3', mediaType: 'application/spdx+json; version=2.3' },
+  {
+    format: 'spdx',
+    file: 'sbom.spdx.json',
+    output: 'spdx-json@2.3',
+    mediaType: 'application/spdx+json; version=2.3',
+  },
 ]
 
 export const syft: EngineDriver = {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readTrivyDatabase } from '../databases/trivy-database.ts'
 import type { DatabaseSource } from '../databases/database-source.ts'
+import { readTrivyDatabase } from '../databases/trivy-database.ts'
 import { checkPlatform, classifyBy, type EngineDriver, type Failure, versionMember } from './engine.ts'
 
 const TIMEOUT_MS = 10 * 60_000
@@ -14,7 +14,10 @@ const Report = z.object({
 // engines.md "Failures": what trivy 0.76 prints when its database cannot be used
 const FAILURES: readonly (readonly [RegExp, Failure['code']])[] = [
   [/cannot be specified on the first run|first run cannot skip downloading/i, 'database_unavailable'],
-  [/old DB schema|version of DB schema doesn't match|invalid database|failed to open .*trivy\.db/i, 'database_unavailable'],
+  [
+    /old DB schema|version of DB schema doesn't match|invalid database|failed to open .*trivy\.db/i,
+    'database_unavailable',
+  ],
   [/^panic: .*|bbolt|page \d+ already freed/im, 'database_unavailable'],
   [/context deadline exceeded/i, 'engine_timeout'],
 ]
@@ -40,7 +43,16 @@ export const trivy = (databases: DatabaseSource): EngineDriver => ({
     return {
       args: [
         ...['image', '--input', layoutDir, '--scanners', 'vuln', '--list-all-pkgs', '--format', 'json'],
-        ...['--output', report, '--config', '', '--ignorefile', '', '--timeout', `${Math.ceil(timeoutMs / 1000)}s`],
+        ...[
+          '--output',
+          report,
+          '--config',
+          '',
+          '--ignorefile',
+          '',
+          '--timeout',
+          `${Math.ceil(timeoutMs / 1000)}s`,
+        ],
       ],
       env: {
         ...TRIVY_QUIET,
@@ -56,7 +68,8 @@ export const trivy = (databases: DatabaseSource): EngineDriver => ({
   },
   check: (report, platform) => {
     const parsed = Report.safeParse(report)
-    if (!parsed.success) return { code: 'engine_output_invalid', detail: 'It is not a trivy report of schema 2.' }
+    if (!parsed.success)
+      return { code: 'engine_output_invalid', detail: 'It is not a trivy report of schema 2.' }
     const { os, architecture } = parsed.data.Metadata.ImageConfig
     return checkPlatform(os, architecture, platform)
   },

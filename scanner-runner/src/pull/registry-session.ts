@@ -85,8 +85,7 @@ async function follow(
 ): Promise<IncomingMessage> {
   let url = start
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const sent: Record<string, string> =
-      authorization && url.origin === start.origin ? { authorization } : {}
+    const sent: Record<string, string> = authorization && url.origin === start.origin ? { authorization } : {}
     const reply = await http.get(url, { accept: accept.join(', '), ...sent }, signal)
     const location = reply.headers.location
     if (![301, 302, 303, 307, 308].includes(reply.statusCode ?? 0)) {

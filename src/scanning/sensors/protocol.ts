@@ -13,6 +13,10 @@ import { Digest, EngineName, Reason } from './result.ts'
  * | done      | –                | cancel / 409       | same answer again  | ignored, 204  | –                    |
  *
  * A call whose fence is not the job's current one is answered 409 `lease_lost` and changes nothing.
+ *
+ * Blobs: `PUT /api/agent/jobs/{id}/blobs/{sha256}?fence={fence}` with the bytes as body, Content-Length and a
+ * Content-Type; any 2xx means that they are stored, also when they already were. The poll is
+ * `GET /api/agent/jobs?agentId={agentId}`. A failed pull is reported by an upload with `image: null`.
  */
 export * from './result.ts'
 
