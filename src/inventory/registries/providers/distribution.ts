@@ -18,14 +18,29 @@ export const distribution: RegistryProvider = {
 
 function openDistribution(connection: RegistryConnection): RegistryClient {
   const session = openSession(connection)
+  const afterProbe = authenticated(session)
   return {
     probe: () => probe(session),
-    listRepositories: (page = {}) => listRepositories(session, page),
-    listTags: (repository, page = {}) => listTags(session, repository, page),
-    headVersion: (repository, reference) => headVersion(session, repository, reference),
-    resolveImage: (repository, reference, platform) => resolveImage(session, repository, reference, platform),
+    listRepositories: (page = {}) => afterProbe(() => listRepositories(session, page)),
+    listTags: (repository, page = {}) => afterProbe(() => listTags(session, repository, page)),
+    headVersion: (repository, reference) => afterProbe(() => headVersion(session, repository, reference)),
+    resolveImage: (repository, reference, platform) =>
+      afterProbe(() => resolveImage(session, repository, reference, platform)),
     // The protocol has no narrower secret that lives as long as a pull: the runner exchanges tokens itself.
     pullCredentials: async () => done(connection.credentials),
+  }
+}
+
+/** Stored credentials are proved before anything is read, so that no open registry hides that they are wrong. */
+function authenticated(session: Session) {
+  let proof: Promise<RegistryOutcome<ProbeResult>> | null = null
+  return async <T>(read: () => Promise<RegistryOutcome<T>>): Promise<RegistryOutcome<T>> => {
+    if (session.connection.credentials === null) return read()
+    proof ??= probe(session)
+    const proved = await proof
+    if (proved.ok) return read()
+    proof = null
+    return proved
   }
 }
 
