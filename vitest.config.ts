@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { answerFakeRegistry } from './test/node/fake-registry/serve.ts'
 
 const secret = (bytes: number) => randomBytes(bytes).toString('base64')
 
@@ -10,9 +11,11 @@ export default defineConfig({
     cloudflareTest(async () => ({
       wrangler: { configPath: './wrangler.toml' },
       miniflare: {
+        outboundService: { node: answerFakeRegistry },
         bindings: {
           ALLOW_PRIVATE_NETWORKS: 'true',
           EXPOSE_D1_METER: 'true',
+          REGISTRY_TIMEOUT_MS: '1000',
           OPERATOR_TOKEN: secret(32),
           ROOT_KEYS: JSON.stringify({ active: 'test', keys: { test: secret(32) } }),
           TEST_DIRECTORY_MIGRATIONS: await readD1Migrations('migrations/directory'),

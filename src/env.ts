@@ -12,6 +12,8 @@ export interface Env {
   OPERATOR_TOKEN?: string
   /** JSON `{active, keys: {id: base64 of 32 bytes}}`. Without it every route that needs a secret answers 503. */
   ROOT_KEYS?: string
+  /** Milliseconds that the Worker waits for one answer of a registry; 20,000 where absent. */
+  REGISTRY_TIMEOUT_MS?: string
   /** "true" adds a `Server-Timing` header with D1 round trips and rows; tests set it. */
   EXPOSE_D1_METER?: string
   [shard: `SHARD_${string}`]: D1Database
