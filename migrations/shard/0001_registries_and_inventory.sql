@@ -46,13 +46,14 @@ CREATE TABLE images (
   critical INTEGER, high INTEGER, medium INTEGER, low INTEGER, unknown INTEGER,   -- NULL: never scanned
   grade TEXT,
   risk INTEGER,
+  risk_order INTEGER NOT NULL AS (coalesce(risk, -1)) VIRTUAL,                    -- lists page over it: never NULL
   last_scanned_at INTEGER,
   created_at INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX images_repository ON images(org, registry_id, repository);
 CREATE INDEX images_name ON images(org, name, id);
 CREATE INDEX images_created ON images(org, created_at, id);
-CREATE INDEX images_risk ON images(org, risk, id);
+CREATE INDEX images_risk ON images(org, risk_order, id);
 
 CREATE TABLE tags (
   id TEXT PRIMARY KEY,
@@ -103,4 +104,6 @@ CREATE TABLE artifacts (
   last_scan_id TEXT
 );
 CREATE UNIQUE INDEX artifacts_digest ON artifacts(org, image_id, digest);
+-- Live artifacts on which not exactly trivy and grype ran: few, and all that counting without a join has to know.
+CREATE INDEX artifacts_unusual ON artifacts(org, ran) WHERE live = 1 AND ran <> 3;
 CREATE INDEX artifacts_pinned ON artifacts(pinned_until) WHERE pinned_until IS NOT NULL;

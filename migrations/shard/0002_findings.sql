@@ -41,6 +41,7 @@ CREATE TABLE matches (
   version TEXT NOT NULL,
   severity INTEGER NOT NULL,                    -- merged: 0 UNKNOWN … 4 CRITICAL
   cvss INTEGER,                                 -- merged, tenths
+  score INTEGER NOT NULL AS (coalesce(cvss, -1)) VIRTUAL,        -- lists page over it: never NULL
   cvss_vector TEXT,
   fixed_version TEXT,
   said TEXT NOT NULL,                           -- JSON {engine: {severity, cvss, vector, fixState, fixedVersions}}
@@ -52,11 +53,11 @@ CREATE TABLE matches (
   rev_bits INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX matches_key ON matches(org, package, vulnerability);
-CREATE INDEX matches_severity ON matches(org, severity, cvss, id);
-CREATE INDEX matches_cvss ON matches(org, cvss, id);
+CREATE INDEX matches_severity ON matches(org, severity, score, id);
+CREATE INDEX matches_cvss ON matches(org, score, id);
 CREATE INDEX matches_vulnerability ON matches(org, vulnerability, id);
 CREATE INDEX matches_seen ON matches(org, seen_at, id);
-CREATE INDEX matches_status ON matches(org, status, severity, cvss, id) WHERE status <> 0;
+CREATE INDEX matches_status ON matches(org, status, severity, score, id) WHERE status <> 0;
 
 -- An advisory's text in the organization. Nothing that changes daily.
 CREATE TABLE vulnerabilities (
