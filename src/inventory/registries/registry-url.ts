@@ -40,7 +40,10 @@ export function parseRegistryUrl(input: string, rules: RegistryAddressRules): Re
       'Certificates are always verified here. Use http://, a registry with a valid certificate, or a sensor.'
     return { ok: false, message }
   }
-  const pathPrefix = url.pathname.replace(/^\/+|\/+$/g, '').replace(/^v2(?:\/|$)/, '')
+  // As it was written: the parser would have resolved dot segments before they could be refused.
+  const slash = written.indexOf('/', written.indexOf('://') + 3)
+  const path = slash === -1 ? '' : written.slice(slash)
+  const pathPrefix = path.replace(/^\/+|\/+$/g, '').replace(/^v2(?:\/|$)/, '')
   if (pathPrefix !== '' && !isRepositoryName(pathPrefix)) {
     return { ok: false, message: 'The path after the host is not the beginning of a repository name.' }
   }
