@@ -1,13 +1,13 @@
 import type { NamedFinding } from './report.ts'
 import { byUnits } from './text.ts'
 
-export const isCve = (id: string): boolean => /^CVE-\d{4}-\d{4,}$/.test(id)
+export const isCve = (id: string): boolean => /^CVE-\d{4}-\d{4,19}$/.test(id)
 
 /**
  * Ids of databases whose records each describe one vulnerability. Distributions' advisories (DSA, DLA, RLSA,
  * ELSA, ALAS, RHSA, USN, …) name several, so they never connect anything.
  */
-const ONE_VULNERABILITY = /^(?:GHSA-|PYSEC-|GO-\d|RUSTSEC-|MAL-\d|OSV-\d)/
+const ONE_VULNERABILITY = /^(?:GHSA|PYSEC|GO|RUSTSEC|NSWG-ECO|MAL|OSV)-[A-Za-z0-9-]{1,100}$/
 const isJoinable = (id: string): boolean => ONE_VULNERABILITY.test(id)
 
 /** What the engines together know of ids that name the same vulnerability. */

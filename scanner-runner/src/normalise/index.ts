@@ -32,7 +32,8 @@ export function normaliseReports(reports: Reports): Normalised {
   const joined = join(
     {
       trivyPackages: trivy?.packages ?? [],
-      syftPackages: syft?.packages ?? new Map(),
+      syftPackages: syft?.packages ?? [],
+      syftById: syft?.byId ?? new Map(),
       findings: [...(trivy?.findings ?? []), ...(grype?.findings ?? [])],
     },
     notes,

@@ -4,7 +4,8 @@ import type {
   ResultVulnerability,
 } from '../../../src/scanning/sensors/result.ts'
 import { collectAliases } from './aliases.ts'
-import { type Catalogue, type Entry, makeCatalogue, resultPackages } from './catalogue.ts'
+import { Catalogue, type Entry } from './catalogue.ts'
+import { resultPackages } from './packages.ts'
 import type { NamedFinding, NamedPackage } from './report.ts'
 import type { Notes } from './text.ts'
 import { resultVerdicts, type Verdict } from './verdicts.ts'
@@ -12,7 +13,8 @@ import { resultVerdicts, type Verdict } from './verdicts.ts'
 /** What the engines name: packages that trivy and syft list, findings of trivy and grype. */
 export interface Named {
   trivyPackages: NamedPackage[]
-  syftPackages: Map<string, NamedPackage>
+  syftPackages: NamedPackage[]
+  syftById: Map<string, NamedPackage>
   findings: NamedFinding[]
 }
 
@@ -24,12 +26,13 @@ export interface Joined {
 
 /** The entry of each finding: the listed package itself, the syft artifact that grype names, else by `place`. */
 function placeFindings(named: Named, catalogue: Catalogue): Map<NamedFinding, Entry> {
-  const listed = catalogue.listAll([...named.syftPackages.values()])
+  const listed = catalogue.listAll(named.syftPackages)
   for (const [pkg, entry] of catalogue.listAll(named.trivyPackages)) listed.set(pkg, entry)
   const entryOf = new Map<NamedFinding, Entry>()
   const strays: NamedFinding[] = []
   for (const finding of named.findings) {
-    const artifact = named.syftPackages.get(finding.artifactId ?? '')
+    if (!finding.reportedId) continue
+    const artifact = named.syftById.get(finding.artifactId ?? '')
     const same = artifact?.name === finding.package.name && artifact.version === finding.package.version
     const entry = listed.get(same && artifact ? artifact : finding.package)
     if (entry) entryOf.set(finding, entry)
@@ -42,7 +45,9 @@ function placeFindings(named: Named, catalogue: Catalogue): Map<NamedFinding, En
 
 /** Unites what the engines name into packages, vulnerabilities and findings that refer to both. Linear but for sorting. */
 export function join(named: Named, notes: Notes): Joined {
-  const catalogue = makeCatalogue()
+  const catalogue = new Catalogue()
+  const unnamed = named.findings.filter((finding) => !finding.reportedId).length
+  if (unnamed > 0) notes.count('findings without an id left out', unnamed)
   const entryOf = placeFindings(named, catalogue)
   const { packages, indexOf } = resultPackages(catalogue.entries(), notes)
   const aliases = collectAliases(named.findings)

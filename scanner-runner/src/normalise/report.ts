@@ -1,10 +1,11 @@
 import type { z } from 'zod'
-import type {
-  CvssScore,
-  EngineName,
-  FindingEngine,
-  FixState,
-  ResultPackage,
+import {
+  type CvssScore,
+  type EngineName,
+  type FindingEngine,
+  type FixState,
+  type ResultPackage,
+  ResultVulnerability,
 } from '../../../src/scanning/sensors/result.ts'
 import type { Coordinates } from './identity.ts'
 import { line, type Notes } from './text.ts'
@@ -31,7 +32,9 @@ export function parseReport<S extends z.ZodType>(
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const where =
-    issue?.path.map((key) => (typeof key === 'number' ? '[]' : String(key))).join('.') || 'the document'
+    issue?.path
+      .map((key) => (typeof key === 'number' ? '[]' : /^\w{1,40}$/.test(String(key)) ? String(key) : '*'))
+      .join('.') || 'the document'
   throw new ReportInvalid(engine, `${engine}: ${where.slice(0, 200)} is not as expected (${issue?.code})`)
 }
 
@@ -103,13 +106,10 @@ export function location(
   return { path: clean ? `/${clean}` : '', layer: layer && DIGEST.test(layer) ? layer : null }
 }
 
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
-
 /** An RFC 3339 instant as printed; Go's zero time and anything else is null. */
 export function instant(value: string | null | undefined): string | null {
-  if (!value || !INSTANT.test(value) || value.startsWith('0001-') || Number.isNaN(Date.parse(value)))
-    return null
-  return value
+  if (!value || value.startsWith('0001-')) return null
+  return ResultVulnerability.shape.publishedAt.safeParse(value).success ? value : null
 }
 
 /** http(s) links without control characters. One that is too long is left out: half a link leads nowhere. */

@@ -21,7 +21,7 @@ const SyftArtifact = z.object({
   purl: text,
   locations: z.array(AnchoreLocation).nullish(),
   licenses: z.array(z.object({ value: text, spdxExpression: text })).nullish(),
-  metadata: z.unknown(),
+  metadata: z.unknown().optional(),
 })
 type SyftArtifact = z.infer<typeof SyftArtifact>
 
@@ -71,11 +71,15 @@ const OWNERS = new Set(['deb', 'apk', 'rpm', 'alpm', 'portage'])
 
 /** Where a package lies: its primary evidence; all of its evidence where none is marked so. */
 export function anchoreLocations(locations: AnchoreLocation[], notes: Notes) {
-  const primary = locations.filter((at) => at.annotations?.evidence === 'primary')
-  const shown = (primary.length > 0 ? primary : locations).map((at) => location(at.path, at.layerID, notes))
+  const all = locations.map((said) => ({
+    primary: said.annotations?.evidence === 'primary',
+    at: location(said.path, said.layerID, notes),
+  }))
+  const primary = all.filter((entry) => entry.primary)
+  const shown = (primary.length > 0 ? primary : all).map(({ at }) => at)
   return {
     locations: shown.filter((at) => at.path || at.layer),
-    paths: locations.map((at) => location(at.path, null, notes).path).filter(Boolean),
+    paths: all.map(({ at }) => at.path).filter(Boolean),
   }
 }
 
@@ -126,18 +130,19 @@ function ownersOf(report: SyftReport): Map<string, string> {
 }
 
 /**
- * syft's report as packages by artifact id. Every artifact with a name is a package, also what its binary
+ * syft's report as packages, also by artifact id. Every artifact with a name is a package, also what its binary
  * classifiers found ("generic" where it has no purl). Throws `ReportInvalid` for another shape.
  */
 export function parseSyft(
   document: unknown,
   notes: Notes,
-): { packages: Map<string, NamedPackage>; os: NamedOs | null } {
+): { packages: NamedPackage[]; byId: Map<string, NamedPackage>; os: NamedOs | null } {
   const report = parseReport('syft', SyftReport, document)
   const release = report.distro?.versionID || report.distro?.versionCodename || ''
   const distro = distribution(report.distro?.id ?? '', release)
   const owners = ownersOf(report)
-  const packages = new Map<string, NamedPackage>()
+  const packages: NamedPackage[] = []
+  const byId = new Map<string, NamedPackage>()
   for (const artifact of report.artifacts) {
     const { at, purl } = coordinates(artifact.purl, {
       type: purlTypeOf(artifact.type),
@@ -160,7 +165,9 @@ export function parseSyft(
       },
       notes,
     )
-    if (pkg) packages.set(artifact.id, pkg)
+    if (!pkg) continue
+    packages.push(pkg)
+    byId.set(artifact.id, pkg)
   }
-  return { packages, os: namedOs(report.distro?.id, release, false, notes) }
+  return { packages, byId, os: namedOs(report.distro?.id, release, false, notes) }
 }

@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import type { CvssScore, FixState } from '../../../src/scanning/sensors/result.ts'
 import { distribution } from './distribution.ts'
 import { coordinates, isOsType, withEpoch } from './identity.ts'
@@ -16,86 +15,22 @@ import {
   webLinks,
 } from './report.ts'
 import { line, type Notes, prose } from './text.ts'
+import {
+  type TrivyOs,
+  TrivyPackage,
+  TrivyReport,
+  type TrivyResult,
+  type TrivyVulnerability,
+} from './trivy-report.ts'
 
-const text = z.string().nullish()
-const number = z.number().nullish()
-const texts = z.array(z.string()).nullish()
-const layer = z.object({ DiffID: text }).nullish()
-const identifier = z.object({ PURL: text, UID: text }).nullish()
+/** purl type by the analyzer that read the package database. */
+const DATABASE_TYPE = new Map([
+  ['dpkg', 'deb'],
+  ['apk', 'apk'],
+  ['rpm', 'rpm'],
+])
 
-const TrivyPackage = z.object({
-  Name: z.string().min(1),
-  Version: text,
-  Release: text,
-  Epoch: number,
-  SrcName: text,
-  SrcVersion: text,
-  SrcRelease: text,
-  SrcEpoch: number,
-  Modularitylabel: text,
-  Identifier: identifier,
-  Licenses: texts,
-  FilePath: text,
-  Layer: layer,
-})
-type TrivyPackage = z.infer<typeof TrivyPackage>
-
-const TrivyVulnerability = z.object({
-  VulnerabilityID: z.string().min(1),
-  VendorIDs: texts,
-  PkgName: z.string().min(1),
-  PkgPath: text,
-  PkgIdentifier: identifier,
-  InstalledVersion: text,
-  FixedVersion: text,
-  Status: text,
-  Severity: text,
-  Layer: layer,
-  PrimaryURL: text,
-  References: texts,
-  Title: text,
-  Description: text,
-  CweIDs: texts,
-  CVSS: z
-    .record(
-      z.string(),
-      z.object({
-        V2Vector: text,
-        V2Score: number,
-        V3Vector: text,
-        V3Score: number,
-        V40Vector: text,
-        V40Score: number,
-      }),
-    )
-    .nullish(),
-  PublishedDate: text,
-  LastModifiedDate: text,
-})
-type TrivyVulnerability = z.infer<typeof TrivyVulnerability>
-
-const TrivyReport = z.object({
-  SchemaVersion: z.literal(2),
-  ArtifactName: z.string(),
-  Metadata: z
-    .object({ OS: z.object({ Family: text, Name: text, EOSL: z.boolean().nullish() }).nullish() })
-    .nullish(),
-  Results: z
-    .array(
-      z.object({
-        Target: text,
-        Class: text,
-        Type: text,
-        Packages: z.array(TrivyPackage).nullish(),
-        Vulnerabilities: z.array(TrivyVulnerability).nullish(),
-      }),
-    )
-    .nullish(),
-})
-type TrivyReport = z.infer<typeof TrivyReport>
-type TrivyOs = NonNullable<NonNullable<TrivyReport['Metadata']>['OS']>
-
-/** purl type of a result's Type. OS families not named here use rpm. */
+/** purl type by a result's Type. OS families not named here use rpm. */
 const PURL_TYPE = new Map(
   Object.entries({
     deb: 'debian ubuntu',
@@ -123,13 +58,14 @@ const FIX_STATE = new Map<string, FixState>([
   ['end_of_life', 'wont-fix'],
 ])
 
-type Result = NonNullable<TrivyReport['Results']>[number]
-
-const purlType = (result: Result): string =>
-  PURL_TYPE.get(result.Type ?? '') ?? (result.Class === 'os-pkgs' ? 'rpm' : 'generic')
+/** For packages without a purl. */
+const purlType = (pkg: TrivyPackage, result: TrivyResult): string =>
+  DATABASE_TYPE.get(pkg.AnalyzedBy ?? '') ??
+  PURL_TYPE.get(result.Type ?? '') ??
+  (result.Class === 'os-pkgs' && result.Type ? 'rpm' : 'generic')
 
 /** A binary's packages have no path of their own: it is the result's target. An OS result's target is no path. */
-function pathOf(result: Result, own: string | null | undefined): string | null {
+function pathOf(result: TrivyResult, own: string | null | undefined): string | null {
   if (own) return own
   const target = result.Target ?? ''
   return result.Class === 'os-pkgs' || COLLECTIONS.has(target) ? null : target
@@ -145,9 +81,9 @@ function sourceOf(pkg: TrivyPackage, type: string): NamedPackage['source'] {
   return { name: pkg.SrcName, version: type === 'rpm' ? own : withEpoch(own, pkg.SrcEpoch) }
 }
 
-function packageOf(pkg: TrivyPackage, result: Result, os: TrivyOs | null | undefined, notes: Notes) {
+function packageOf(pkg: TrivyPackage, result: TrivyResult, os: TrivyOs | null | undefined, notes: Notes) {
   const { at, purl } = coordinates(pkg.Identifier?.PURL, {
-    type: purlType(result),
+    type: purlType(pkg, result),
     name: pkg.Name,
     version: joined(pkg.Version, pkg.Release),
     epoch: pkg.Epoch,
@@ -197,7 +133,12 @@ function recordOf(found: TrivyVulnerability, notes: Notes): AdvisoryRecord {
 }
 
 /** The package that a finding names without trivy having listed it. */
-function unlisted(found: TrivyVulnerability, result: Result, os: TrivyOs | null | undefined, notes: Notes) {
+function unlisted(
+  found: TrivyVulnerability,
+  result: TrivyResult,
+  os: TrivyOs | null | undefined,
+  notes: Notes,
+) {
   const pkg = { Name: found.PkgName, Version: found.InstalledVersion, FilePath: found.PkgPath }
   const rest = { Identifier: found.PkgIdentifier, Layer: found.Layer }
   return packageOf(TrivyPackage.parse({ ...pkg, ...rest }), result, os, notes)
