@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process'
+import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { freePort } from './ports.ts'
+import type { Processes } from './processes.ts'
+import { type LocalState, migrationsFingerprint } from './state.ts'
+
+const START_TIMEOUT_MS = 60_000 // bundling and workerd take about five seconds on two cores
+const CRON_INTERVAL_MS = 60_000 // what wrangler.toml's cron says; local cron does not fire by itself
+const DATABASES = ['DIRECTORY', 'SHARD_00', 'SHARD_01']
+
+export interface LocalWorker {
+  url: string
+  /** Triggers the scheduled handler once. */
+  runCron(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Applies the migrations to the persisted databases when their files changed since the last time. */
+export async function migrate(root: string, state: LocalState): Promise<boolean> {
+  const fingerprint = migrationsFingerprint(root)
+  if (state.read('migrations') === fingerprint) return false
+  for (const database of DATABASES) {
+    await promisify(execFile)(
+      'wrangler',
+      ['d1', 'migrations', 'apply', database, '--local', '--persist-to', state.persistDir],
+      { cwd: root, env: { ...process.env, CI: 'true' } },
+    )
+  }
+  state.write('migrations', fingerprint)
+  return true
+}
+
+/** Serves the Worker through wrangler with persisted bindings; its output goes to `worker.log` in the state directory. */
+export async function startWorker(
+  root: string,
+  state: LocalState,
+  processes: Processes,
+  preferredPort: number,
+): Promise<LocalWorker> {
+  const port = await freePort(preferredPort)
+  const child = processes.start(
+    'wrangler',
+    [
+      ...['dev', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0'],
+      ...['--persist-to', state.persistDir, '--env-file', state.secretsFile],
+      ...['--var', 'ALLOW_PRIVATE_NETWORKS:true', '--show-interactive-dev-session=false'],
+    ],
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', CI: 'true' } },
+  )
+  const log = createWriteStream(join(state.dir, 'worker.log'), { mode: 0o600 })
+  child.stdout!.pipe(log, { end: false })
+  child.stderr!.pipe(log, { end: false })
+  const url = `http://127.0.0.1:${port}`
+  const died = new Promise<never>((_, reject) =>
+    child.once('exit', (code) =>
+      reject(new Error(`the Worker stopped (code ${code}); see ${join(state.dir, 'worker.log')}`)),
+    ),
+  )
+  died.catch(() => {})
+  await Promise.race([untilHealthy(url), died])
+  const runCron = async () => {
+    await fetch(`${url}/cdn-cgi/handler/scheduled`, { signal: AbortSignal.timeout(60_000) })
+  }
+  const timer = setInterval(() => runCron().catch(() => {}), CRON_INTERVAL_MS)
+  return {
+    url,
+    runCron,
+    stop: async () => {
+      clearInterval(timer)
+      await processes.stop(child)
+      log.end()
+    },
+  }
+}
+
+async function untilHealthy(url: string): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS
+  while (Date.now() < deadline) {
+    const answer = await fetch(`${url}/api/health`, { signal: AbortSignal.timeout(5000) }).catch(() => null)
+    if (answer?.ok) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`the Worker did not answer within ${START_TIMEOUT_MS / 1000} seconds`)
+}

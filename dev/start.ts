@@ -1,0 +1,165 @@
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { enginesDirectory } from '../scanner-runner/src/install/engines-directory.ts'
+import { installEngines } from '../scanner-runner/src/install/install-engines.ts'
+import { Api } from './local/api.ts'
+import { databasesAreReachable, ensureSampleDatabases } from './local/databases.ts'
+import { type Finding, findingsTable, progressPrinter } from './local/print.ts'
+import { Processes } from './local/processes.ts'
+import { startRunner } from './local/runner.ts'
+import { serveSampleImage } from './local/sample-image.ts'
+import { ensureRegistry, scanImage } from './local/scan.ts'
+import { openState } from './local/state.ts'
+import { ensureKeys } from './local/tenancy.ts'
+import { migrate, startWorker } from './local/worker.ts'
+
+const USAGE = `usage: npm start -- [IMAGE] [--once] [--port 8787] [--state .harborguard] [--databases auto|sample|official]
+
+Serves HarborGuard on this machine, starts a scanner-runner, scans IMAGE (default: the sample image) and prints its
+findings. --once stops everything afterwards; without it the system stays up until Ctrl-C.`
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const say = (line: string) => console.log(line)
+const began = Date.now()
+const elapsed = () => `${((Date.now() - began) / 1000).toFixed(1)} s`
+
+interface Options {
+  image: string | null
+  once: boolean
+  port: number
+  stateDir: string
+  databases: 'auto' | 'sample' | 'official'
+}
+
+function parseOptions(): Options {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      once: { type: 'boolean', default: false },
+      port: { type: 'string', default: '8787' },
+      state: { type: 'string', default: '.harborguard' },
+      databases: { type: 'string', default: 'auto' },
+    },
+  })
+  const port = Number(values.port)
+  const databases = values.databases as Options['databases']
+  if (
+    positionals.length > 1 ||
+    !(port > 0 && port < 65_536) ||
+    !['auto', 'sample', 'official'].includes(databases)
+  ) {
+    throw new TypeError(USAGE)
+  }
+  return {
+    image: positionals[0] ?? null,
+    once: values.once,
+    port,
+    stateDir: join(root, values.state),
+    databases,
+  }
+}
+
+/** Brings everything up, does the main job once, and says how it went: an exit code. */
+async function main(options: Options, processes: Processes, stopping: AbortSignal): Promise<number> {
+  const state = openState(options.stateDir)
+  say('Engines:')
+  const enginesDir = enginesDirectory()
+  const engines = await installEngines(enginesDir, { log: (line) => say(`  ${line}`), signal: stopping })
+  const grype = engines.find((engine) => engine.name === 'grype')
+  const samples =
+    options.databases === 'sample' || (options.databases === 'auto' && !(await databasesAreReachable()))
+      ? await ensureSampleDatabases(
+          join(state.dir, 'sample-databases'),
+          grype && 'path' in grype ? grype.path : null,
+        )
+      : null
+  say(
+    samples
+      ? 'Vulnerability databases: SAMPLE databases of this project.'
+      : "Vulnerability databases: the engines' own.",
+  )
+  if (await migrate(root, state)) say('Migrations applied.')
+  const worker = await startWorker(root, state, processes, options.port)
+  if (worker.url !== `http://127.0.0.1:${options.port}`)
+    say(`Port ${options.port} is in use; taking ${new URL(worker.url).port}.`)
+  const { apiKey, runnerKey, isNew } = await ensureKeys(worker.url, state)
+  say(`API            ${worker.url}/api  (up after ${elapsed()})`)
+  say(`Documentation  ${worker.url}/docs`)
+  say(
+    isNew
+      ? `API key        ${apiKey}  (role admin; kept in ${join(state.dir, 'api-key')})`
+      : `API key        in ${join(state.dir, 'api-key')}`,
+  )
+  await worker.runCron()
+  startRunner(
+    {
+      root,
+      stateDir: state.dir,
+      workerUrl: worker.url,
+      apiKey: runnerKey,
+      name: 'runner',
+      enginesDir,
+      sampleDatabases: samples,
+    },
+    processes,
+  ).once(
+    'exit',
+    (code) =>
+      stopping.aborted ||
+      say(`The scanner-runner stopped (code ${code}); see ${join(state.dir, 'runner.log')}`),
+  )
+  const sample = options.image ? null : await serveSampleImage(state)
+  const completed = await mainJob(
+    new Api(worker.url, apiKey),
+    options.image ?? sample!.image,
+    sample !== null,
+    stopping,
+  )
+  if (!options.once) {
+    say(
+      `\nUp after ${elapsed()}. Try:  curl -H "X-API-Key: $(cat ${join(options.stateDir, 'api-key')})" ${worker.url}/api/vulnerabilities\nCtrl-C stops everything.`,
+    )
+    await new Promise((resolve) => stopping.addEventListener('abort', resolve))
+  }
+  await processes.stopAll()
+  await worker.stop()
+  await sample?.registry.close()
+  return completed || !options.once ? 0 : 1
+}
+
+/** Connects the image's registry, scans the image and prints its findings. False when the scan did not complete. */
+async function mainJob(api: Api, image: string, insecure: boolean, signal: AbortSignal): Promise<boolean> {
+  const host =
+    image.includes('/') && /[.:]|^localhost$/.test(image.split('/')[0]!) ? image.split('/')[0]! : 'docker.io'
+  const registryId = await ensureRegistry(api, host === 'docker.io' ? 'registry-1.docker.io' : host, insecure)
+  say(`\nScanning ${image}`)
+  const scan = await scanImage(api, image, progressPrinter(process.stdout), { registryId, signal })
+  if (scan.status !== 'COMPLETE') {
+    say(`The scan ended ${scan.status}: ${scan.reason?.code} ${scan.reason?.message}`)
+    return false
+  }
+  const findings = await api.all<Finding>(`/api/scans/${scan.id}/vulnerabilities?limit=200`)
+  say(`\n${findingsTable(scan, findings)}`)
+  return true
+}
+
+const processes = new Processes()
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (!stopping.signal.aborted) say('\nStopping…')
+    stopping.abort()
+  })
+}
+
+try {
+  process.exitCode = await main(parseOptions(), processes, stopping.signal)
+} catch (error) {
+  const interrupted = stopping.signal.aborted
+  if (!interrupted)
+    console.error(error instanceof TypeError ? error.message : `Not completed: ${(error as Error).message}`)
+  await processes.stopAll()
+  process.exitCode = interrupted ? 130 : 1
+}
+process.exit()
