@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { copyDocsAssets } from './dev/docs-assets.mjs'
 import { answerFakeRegistry } from './test/node/fake-registry/serve.ts'
+
+copyDocsAssets()
 
 const secret = (bytes: number) => randomBytes(bytes).toString('base64')
 

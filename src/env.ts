@@ -5,6 +5,7 @@ export interface Env {
   DIRECTORY: D1Database
   ARTIFACTS: R2Bucket
   WORK: Queue<WorkMessage>
+  ASSETS: Fetcher
   RATE_LIMITS: DurableObjectNamespace<import('./http/rate-limit.ts').RateLimit>
   RUNNER_POOLS: DurableObjectNamespace<import('./scanning/sensors/runner-pool.ts').RunnerPool>
   ALLOW_PRIVATE_NETWORKS: string

@@ -86,7 +86,7 @@ export function endpoint<
   face: Face,
   access: A,
   route: Route<P, Q, B>,
-  handle: (ctx: ContextOf<A>, input: Input<P, Q, B>) => Promise<Reply | Response> | Reply,
+  handle: (ctx: ContextOf<A>, input: Input<P, Q, B>) => Promise<Reply | Response> | Reply | Response,
 ): Endpoint {
   return {
     face,

@@ -1,15 +1,31 @@
 import { z } from '@hono/zod-openapi'
 import { endpoint, role } from '../../http/endpoint.ts'
 import { harborguard } from '../../http/faces.ts'
-import { created, noContent } from '../../http/reply.ts'
+import { listOf, listQuery } from '../../http/page-schemas.ts'
+import { created, list, noContent } from '../../http/reply.ts'
 import { createApiKey } from './create.ts'
-import { readApiKey } from './read.ts'
+import { KEY_LIST, listApiKeys, readApiKey } from './read.ts'
 import { revokeApiKey } from './revoke.ts'
-import { CreateApiKey, CreatedApiKey, KeyParams } from './schemas.ts'
+import { ApiKey, CreateApiKey, CreatedApiKey, KeyParams } from './schemas.ts'
 
 const keyPath = (id: string) => `/api/api-keys/${id}`
 
 export const apiKeyRoutes = [
+  endpoint(
+    harborguard,
+    role('admin'),
+    {
+      method: 'get',
+      path: '/api/api-keys',
+      operationId: 'listApiKeys',
+      tags: ['API keys'],
+      summary: 'List API keys',
+      description: 'Newest first. Keys are known by their first ten characters; revoked ones are gone.',
+      query: listQuery(KEY_LIST, {}),
+      responses: { 200: { description: 'One page', schema: listOf(ApiKey, 'ApiKeyPage') } },
+    },
+    async (ctx, { request }) => list(await listApiKeys(ctx, request.url)),
+  ),
   endpoint(
     harborguard,
     role('admin'),
