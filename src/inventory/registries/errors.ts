@@ -34,10 +34,10 @@ export function fromSafeFetch(error: SafeFetchError): RegistryError {
     case 'timeout':
     case 'too_large':
     case 'too_many_redirects':
+    case 'unreachable':
       return { kind: error.kind }
     case 'aborted':
-    case 'unreachable':
-      return { kind: 'unreachable' }
+      return { kind: 'timeout' }
   }
 }
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { always, kindOf, openClient, valueOf, WRONG } from './client.ts'
+import { always, kindOf, openClient, succeeded, WRONG } from './client.ts'
 import { aRegistry, type FakeRegistry, REALM, USER } from './fake-registry.ts'
 import { anImage } from './images.ts'
 
 describe('a probe', () => {
   it('finds out how a registry authenticates', async () => {
     const probed = async (auth: FakeRegistry['auth'], credentials: typeof USER | null) =>
-      valueOf(await openClient(aRegistry({ auth }), { credentials }).probe())
+      succeeded(await openClient(aRegistry({ auth }), { credentials }).probe())
     expect(await probed('none', null)).toEqual({ scheme: 'none', tokenHost: null })
     expect(await probed('none', USER)).toEqual({ scheme: 'none', tokenHost: null })
     expect(await probed('basic', USER)).toEqual({ scheme: 'basic', tokenHost: null })
@@ -69,8 +69,12 @@ describe('a probe', () => {
   it('tells a registry that is not there from one that is slow', async () => {
     const down = aRegistry({ intercept: () => Promise.reject(new TypeError('ECONNREFUSED')) })
     expect(kindOf(await openClient(down).probe())).toBe('unreachable')
-    const slow = async () => ({ ok: false as const, error: { kind: 'timeout' as const, message: 'late' } })
-    expect(kindOf(await openClient(aRegistry(), { fetch: slow }).probe())).toBe('timeout')
+    const slow = () => aRegistry({ intercept: () => new Promise<never>(() => undefined) })
+    expect(kindOf(await openClient(slow(), { timeoutMs: 20 }).probe())).toBe('timeout')
+    const ended = new AbortController()
+    const pending = openClient(slow(), { signal: ended.signal }).probe()
+    ended.abort()
+    expect(kindOf(await pending)).toBe('timeout')
   })
 })
 
@@ -79,8 +83,8 @@ describe('tokens', () => {
     const registry = aRegistry({ auth: 'bearer' })
     await anImage(registry, 'linux/amd64', 'v1')
     const client = openClient(registry)
-    valueOf(await client.headVersion('team/app', 'v1'))
-    valueOf(await client.headVersion('team/app', 'v1'))
+    succeeded(await client.headVersion('team/app', 'v1'))
+    succeeded(await client.headVersion('team/app', 'v1'))
     const asked = registry.requests.filter(({ url }) => url.startsWith(REALM)).map(({ url }) => new URL(url))
     expect(asked.map(({ searchParams }) => Object.fromEntries(searchParams))).toEqual([
       { service: 'registry.example.com', scope: 'repository:team/app:pull' },
@@ -91,11 +95,11 @@ describe('tokens', () => {
     const registry = aRegistry({ auth: 'bearer' })
     await anImage(registry, 'linux/amd64', 'v1')
     const client = openClient(registry)
-    valueOf(await client.headVersion('team/app', 'v1'))
+    succeeded(await client.headVersion('team/app', 'v1'))
     registry.clock += 295_000
-    valueOf(await client.headVersion('team/app', 'v1'))
+    succeeded(await client.headVersion('team/app', 'v1'))
     registry.tokens.clear()
-    valueOf(await client.headVersion('team/app', 'v1'))
+    succeeded(await client.headVersion('team/app', 'v1'))
     expect(registry.requests.filter(({ url }) => url.startsWith(REALM))).toHaveLength(3)
   })
 
@@ -123,8 +127,8 @@ describe('tokens', () => {
     const registry = aRegistry({ auth: 'bearer' })
     await anImage(registry, 'linux/amd64', 'v1')
     const client = openClient(registry, { credentials: USER })
-    valueOf(await client.probe())
-    valueOf(await client.headVersion('team/app', 'v1'))
+    succeeded(await client.probe())
+    succeeded(await client.headVersion('team/app', 'v1'))
     for (const { url, authorization } of registry.requests) {
       if (!url.startsWith(REALM)) expect(authorization ?? 'Bearer').toMatch(/^Bearer/)
     }
@@ -177,9 +181,9 @@ describe('tokens', () => {
 
 describe('credentials for a pull', () => {
   it('are the stored ones, or none', async () => {
-    expect(valueOf(await openClient(aRegistry(), { credentials: USER }).pullCredentials('team/app'))).toEqual(
-      USER,
-    )
-    expect(valueOf(await openClient(aRegistry()).pullCredentials('team/app'))).toBe(null)
+    expect(
+      succeeded(await openClient(aRegistry(), { credentials: USER }).pullCredentials('team/app')),
+    ).toEqual(USER)
+    expect(succeeded(await openClient(aRegistry()).pullCredentials('team/app'))).toBe(null)
   })
 })

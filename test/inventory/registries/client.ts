@@ -15,7 +15,7 @@ export function openClient(registry: FakeRegistry, changes: Partial<RegistryConn
 /** The error's kind, or `ok`. */
 export const kindOf = <T>(outcome: RegistryOutcome<T>) => (outcome.ok ? 'ok' : outcome.error.kind)
 
-export function valueOf<T>(outcome: RegistryOutcome<T>): T {
+export function succeeded<T>(outcome: RegistryOutcome<T>): T {
   if (!outcome.ok) throw new Error(outcome.error.kind)
   return outcome.value
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { always, kindOf, openClient, valueOf } from './client.ts'
+import { always, kindOf, openClient, succeeded } from './client.ts'
 import { aRegistry, type FakeRegistry, USER } from './fake-registry.ts'
 import { anImage } from './images.ts'
 
@@ -16,7 +16,7 @@ describe('a listing', () => {
     ['of another scheme, behind a proxy', (path: string) => `http://registry.example.com${path}`],
     ['without its path', (path: string) => path.slice(path.indexOf('?'))],
   ])('follows links that are %s', async (_, link) => {
-    const page = valueOf(await openClient(stocked(250, { link })).listRepositories())
+    const page = succeeded(await openClient(stocked(250, { link })).listRepositories())
     expect(page.items).toHaveLength(250)
     expect(page.next).toBe(null)
   })
@@ -29,9 +29,9 @@ describe('a listing', () => {
 
   it('stops after its pages and goes on at the cursor, also in a later client', async () => {
     const registry = stocked(450)
-    const first = valueOf(await openClient(registry).listRepositories({ maxPages: 2 }))
+    const first = succeeded(await openClient(registry).listRepositories({ maxPages: 2 }))
     expect(first.items).toHaveLength(200)
-    const rest = valueOf(await openClient(registry).listRepositories({ cursor: first.next }))
+    const rest = succeeded(await openClient(registry).listRepositories({ cursor: first.next }))
     expect(rest.next).toBe(null)
     expect(new Set([...first.items, ...rest.items]).size).toBe(450)
   })
@@ -52,7 +52,7 @@ describe('a listing', () => {
         { headers: { link: `</v2/_catalog?last=${number++}>; rel="next"` } },
       ),
     )
-    const page = valueOf(await openClient(endless).listRepositories({ maxPages: 5 }))
+    const page = succeeded(await openClient(endless).listRepositories({ maxPages: 5 }))
     expect(endless.requests).toHaveLength(5)
     expect(page).toMatchObject({ items: ['a'], next: 'last=4' })
   })
@@ -68,7 +68,7 @@ describe('a listing', () => {
     const hostile = always(() =>
       Response.json({ repositories: ['good', '../etc', 'Bad', '$(id)', 'a'.repeat(300)] }),
     )
-    expect(valueOf(await openClient(hostile).listRepositories())).toEqual({
+    expect(succeeded(await openClient(hostile).listRepositories())).toEqual({
       items: ['good'],
       next: null,
       skipped: 4,
@@ -80,11 +80,11 @@ describe('a listing', () => {
     await anImage(registry, 'linux/amd64', 'v1')
     registry.repositories.set('empty', new Map())
     const client = openClient(registry, { credentials: USER })
-    expect(valueOf(await client.listTags('team/app')).items).toEqual(['v1'])
-    expect(valueOf(await client.listTags('empty')).items).toEqual([])
+    expect(succeeded(await client.listTags('team/app')).items).toEqual(['v1'])
+    expect(succeeded(await client.listTags('empty')).items).toEqual([])
     expect(kindOf(await client.listTags('missing'))).toBe('not_found')
     const nothing = always(() => Response.json({ name: 'x', tags: null }))
-    expect(valueOf(await openClient(nothing).listTags('x')).items).toEqual([])
+    expect(succeeded(await openClient(nothing).listTags('x')).items).toEqual([])
   })
 
   it.each([

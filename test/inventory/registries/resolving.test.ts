@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { always, kindOf, openClient, valueOf } from './client.ts'
+import { always, kindOf, openClient, succeeded } from './client.ts'
 import { aRegistry, push, USER } from './fake-registry.ts'
 import { anImage, anIndex, OCI_INDEX, OCI_MANIFEST } from './images.ts'
 
@@ -7,11 +7,11 @@ describe('an image', () => {
   it('is found by tag and by digest', async () => {
     const registry = aRegistry()
     const { digest } = await anIndex(registry, ['linux/amd64'], 'v1')
-    expect(valueOf(await openClient(registry).headVersion('team/app', 'v1'))).toEqual({
+    expect(succeeded(await openClient(registry).headVersion('team/app', 'v1'))).toEqual({
       digest,
       mediaType: OCI_INDEX,
     })
-    expect(valueOf(await openClient(registry).headVersion('team/app', digest))).toEqual({
+    expect(succeeded(await openClient(registry).headVersion('team/app', digest))).toEqual({
       digest,
       mediaType: OCI_INDEX,
     })
@@ -21,9 +21,9 @@ describe('an image', () => {
   it('gets its digest from the bytes where HEAD does not say it or is not known', async () => {
     const registry = aRegistry({ headSaysDigest: false })
     const { digest } = await anIndex(registry, ['linux/amd64'], 'v1')
-    expect(valueOf(await openClient(registry).headVersion('team/app', 'v1')).digest).toBe(digest)
+    expect(succeeded(await openClient(registry).headVersion('team/app', 'v1')).digest).toBe(digest)
     registry.intercept = (request) => (request.method === 'HEAD' ? new Response(null, { status: 405 }) : null)
-    expect(valueOf(await openClient(registry).headVersion('team/app', 'v1')).digest).toBe(digest)
+    expect(succeeded(await openClient(registry).headVersion('team/app', 'v1')).digest).toBe(digest)
   })
 
   it('that is missing is not_found', async () => {
@@ -49,10 +49,10 @@ describe('an image', () => {
       platform: platforms[position],
       platforms,
     })
-    expect(valueOf(await resolve(null))).toEqual(at(1))
-    expect(valueOf(await resolve('linux/arm64'))).toEqual(at(0))
-    expect(valueOf(await resolve('linux/arm64/v8'))).toEqual(at(0))
-    expect(valueOf(await resolve('linux/arm'))).toEqual(at(2))
+    expect(succeeded(await resolve(null))).toEqual(at(1))
+    expect(succeeded(await resolve('linux/arm64'))).toEqual(at(0))
+    expect(succeeded(await resolve('linux/arm64/v8'))).toEqual(at(0))
+    expect(succeeded(await resolve('linux/arm'))).toEqual(at(2))
     expect(await resolve('linux/s390x')).toEqual({
       ok: false,
       error: { kind: 'platform_not_found', available: platforms },
@@ -63,7 +63,7 @@ describe('an image', () => {
     const registry = aRegistry()
     await anIndex(registry, ['linux/arm64'], 'one')
     await anIndex(registry, ['linux/arm64', 'linux/s390x'], 'two')
-    expect(valueOf(await openClient(registry).resolveImage('team/app', 'one', null)).platform).toBe(
+    expect(succeeded(await openClient(registry).resolveImage('team/app', 'one', null)).platform).toBe(
       'linux/arm64',
     )
     expect(kindOf(await openClient(registry).resolveImage('team/app', 'two', null))).toBe(
@@ -84,7 +84,7 @@ describe('an image', () => {
       },
     ]
     const { manifests } = await anIndex(registry, ['linux/arm64'], 'v1', extra)
-    const resolved = valueOf(await openClient(registry).resolveImage('team/app', 'v1', null))
+    const resolved = succeeded(await openClient(registry).resolveImage('team/app', 'v1', null))
     expect(resolved).toMatchObject({ digest: manifests[0], platforms: ['linux/arm64'] })
   })
 
@@ -93,7 +93,7 @@ describe('an image', () => {
     const digest = await anImage(registry, 'linux/arm64/v8', 'v1')
     const resolve = (platform: string | null) => openClient(registry).resolveImage('team/app', 'v1', platform)
     const expected = { indexDigest: null, digest, platform: 'linux/arm64', platforms: ['linux/arm64'] }
-    expect(valueOf(await resolve(null))).toEqual(expected)
+    expect(succeeded(await resolve(null))).toEqual(expected)
     expect(kindOf(await resolve('linux/amd64'))).toBe('platform_not_found')
   })
 

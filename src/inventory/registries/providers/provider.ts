@@ -12,6 +12,10 @@ export interface RegistryConnection {
   insecure: boolean
   /** null is anonymous access; credentials that fail are an error, never anonymous access. */
   credentials: RegistryCredentials | null
+  /** Time limit of each call in milliseconds; 20 s unless told. */
+  timeoutMs?: number
+  /** Ends the whole piece of work; what was under way is a `timeout`. */
+  signal?: AbortSignal
   /** Milliseconds since 1970; decides when a token is renewed. */
   now?: () => number
 }

@@ -24,7 +24,7 @@ export interface Session {
   tokens: Map<string, Token>
 }
 
-const TIMEOUT_MS = 20_000 // slow catalogues take ten
+const CALL_TIMEOUT_MS = 20_000 // slow catalogues take ten
 const REDIRECTS = 3 // blobs of cloud registries: one to the object store, one more within it
 const MAX_TOKENS = 256 // one a repository in a long sync
 
@@ -125,7 +125,8 @@ async function send(
   const { fetch, baseUrl, insecure } = session.connection
   const result = await fetch(baseUrl + request.path, {
     allowHttp: insecure,
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: session.connection.timeoutMs ?? CALL_TIMEOUT_MS,
+    signal: session.connection.signal,
     maxBytes: request.maxBytes,
     redirects: REDIRECTS,
     credentialsFor: new URL(baseUrl).host,

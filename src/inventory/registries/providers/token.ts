@@ -48,7 +48,8 @@ export async function exchangeToken(
   const { credentials } = connection
   const result = await connection.fetch(url, {
     allowHttp: connection.insecure,
-    timeoutMs: TOKEN_TIMEOUT_MS,
+    timeoutMs: connection.timeoutMs ?? TOKEN_TIMEOUT_MS,
+    signal: connection.signal,
     maxBytes: MAX_TOKEN_REPLY,
     redirects: 2,
     headers: {
