@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { enginesDirectory } from '../scanner-runner/src/install/engines-directory.ts'
@@ -55,7 +55,7 @@ function parseOptions(): Options {
     image: positionals[0] ?? null,
     once: values.once,
     port,
-    stateDir: join(root, values.state),
+    stateDir: resolve(root, values.state),
     databases,
   }
 }
