@@ -25,17 +25,18 @@ describe.each(IMAGES)('the recorded outputs of %s', (image) => {
     expect(result.packages.filter((pkg) => pkg.listedBy.includes('syft'))).toHaveLength(distinct.size)
   })
 
-  it('are one list: both engines name the same packages in the same words', () => {
-    const alone = result.packages.filter((pkg) => pkg.listedBy.length !== 2)
-    expect(alone).toEqual([])
+  it('are one list: both engines name the same packages, but for those that an OS package owns', () => {
+    for (const { owner, listedBy } of result.packages)
+      expect(listedBy).toEqual(owner === null ? ['trivy', 'syft'] : ['syft'])
   })
 
-  it('give the same packages by trivy alone and by syft alone', () => {
+  it('give the same packages by trivy alone and by syft alone, but for those that an OS package owns', () => {
     const identities = (reports: object) =>
       normalise(reports).packages.map(
         ({ licenses: _l, listedBy: _b, locations: _w, ...identity }) => identity,
       )
-    expect(identities({ trivy: raw.trivy })).toEqual(identities({ syft: raw.syft }))
+    const bySyft = identities({ syft: raw.syft })
+    expect(identities({ trivy: raw.trivy })).toEqual(bySyft.filter((pkg) => pkg.owner === null))
   })
 
   it("hold each of trivy's findings", () => {
@@ -95,6 +96,17 @@ describe('the recorded outputs together', () => {
       'CVE-2023-45853 deb/zlib1g@1:1.2.13.dfsg-1',
     ])
     expect([...grype].filter((text) => !trivy.has(text))).toEqual([])
+  })
+
+  it('put no finding on a package that an OS package owns: Debian answers for it', () => {
+    const { packages, findings } = normalise(recorded('python-owned'))
+    const owned = packages.filter((pkg) => pkg.owner !== null)
+    expect(owned.map((pkg) => [pkg.name, pkg.version, pkg.owner])).toEqual([
+      ['jinja2', '3.1.2', 'python3-jinja2'],
+      ['pyyaml', '6.0', 'python3-yaml'],
+    ])
+    expect(findings.filter((finding) => packages[finding.package]!.owner !== null)).toEqual([])
+    expect(findings.filter((finding) => packages[finding.package]!.type === 'pypi')).toHaveLength(10)
   })
 
   it('name the operating system as trivy does, with its end of life', () => {

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { ResultFinding, ResultPackage, ResultVulnerability } from '../../../src/scanning/sensors/result.ts'
 import { type Normalised, normaliseReports, type Reports } from '../../src/normalise/index.ts'
 
-export const IMAGES = ['sample-amd64', 'alpine', 'bookworm-minbase'] as const
+export const IMAGES = ['sample-amd64', 'alpine', 'bookworm-minbase', 'python-owned'] as const
 export const LAYER = `sha256:${'a'.repeat(64)}`
 export const UPPER = `sha256:${'b'.repeat(64)}`
 
