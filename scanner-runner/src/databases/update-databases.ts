@@ -8,7 +8,6 @@ import { TRIVY_QUIET } from '../engines/trivy.ts'
 import type { Log } from '../log.ts'
 import type { DatabaseSource } from './database-source.ts'
 
-export const UPDATE_INTERVAL_MS = 6 * 3_600_000 // trivy's database is rebuilt every six hours, grype's once a day
 const UPDATE_TIMEOUT_MS = 10 * 60_000
 
 // The only variables of the runner that an update may see: how to reach the internet, and mirrors of the databases.
@@ -35,7 +34,7 @@ const PASSED_ON = [
 export interface DatabaseUpdate {
   engines: readonly InstalledEngine[]
   source: DatabaseSource
-  workDir: string
+  scratchDir: string
   environment: Record<string, string | undefined>
   log: Log
   signal: AbortSignal
@@ -95,8 +94,11 @@ function steps({ engines, source }: DatabaseUpdate): Step[] {
   ]
 }
 
-async function runStep(step: Step, { workDir, environment, log, signal }: DatabaseUpdate): Promise<boolean> {
-  const directory = await mkdtemp(join(workDir, 'update-'))
+async function runStep(
+  step: Step,
+  { scratchDir, environment, log, signal }: DatabaseUpdate,
+): Promise<boolean> {
+  const directory = await mkdtemp(join(scratchDir, 'update-'))
   try {
     const passedOn: Record<string, string> = {}
     for (const name of PASSED_ON) if (environment[name]) passedOn[name] = environment[name]
@@ -114,8 +116,8 @@ async function runStep(step: Step, { workDir, environment, log, signal }: Databa
     })
     const ok = end.kind === 'exited' && end.code === 0
     const fields = { database: step.database, durationMs: end.durationMs }
-    if (ok) log.info('database_updated', fields)
-    else log.warn('database_update_failed', { ...fields, end: end.kind, message: lastWords(end.stderr) })
+    if (ok) log.debug('database_updated', fields)
+    else log.debug('database_update_failed', { ...fields, end: end.kind, message: lastWords(end.stderr) })
     return ok
   } finally {
     await rm(directory, { recursive: true, force: true })

@@ -41,7 +41,7 @@ interface Candidate {
 
 interface Search {
   enginesDir: string
-  workDir: string
+  scratchDir: string
   wanted: readonly RunnerEngine[]
   drivers: Record<RunnerEngine, EngineDriver>
   log: Log
@@ -94,9 +94,9 @@ async function inspect({ name, path, pinned }: Candidate, search: Search): Promi
 async function askVersion(
   path: string,
   driver: EngineDriver,
-  { workDir, signal }: Search,
+  { scratchDir, signal }: Search,
 ): Promise<string | null> {
-  const directory = await mkdtemp(join(workDir, 'version-'))
+  const directory = await mkdtemp(join(scratchDir, 'version-'))
   try {
     const stdoutFile = join(directory, 'stdout')
     const { env, cwd } = await engineEnvironment(directory)
