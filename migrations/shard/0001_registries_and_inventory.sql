@@ -93,6 +93,7 @@ CREATE TABLE artifacts (
   live INTEGER NOT NULL DEFAULT 1,              -- 0: retired, no links
   pinned_until INTEGER,                         -- scanned by digest: live until then without a tag
   trivy_build INTEGER, grype_build INTEGER, osv_build INTEGER,   -- database of the last accepted output
+  trivy_at INTEGER, grype_at INTEGER, osv_at INTEGER,            -- and that scan's time
   ran INTEGER NOT NULL DEFAULT 0,               -- engines that ever gave an accepted result (bits)
   packages INTEGER NOT NULL DEFAULT 0,
   critical INTEGER, high INTEGER, medium INTEGER, low INTEGER, unknown INTEGER,
@@ -106,4 +107,5 @@ CREATE TABLE artifacts (
 CREATE UNIQUE INDEX artifacts_digest ON artifacts(org, image_id, digest);
 -- Live artifacts on which not exactly trivy and grype ran: few, and all that counting without a join has to know.
 CREATE INDEX artifacts_unusual ON artifacts(org, ran) WHERE live = 1 AND ran <> 3;
+CREATE INDEX artifacts_live ON artifacts(org, id) WHERE live = 1;
 CREATE INDEX artifacts_pinned ON artifacts(pinned_until) WHERE pinned_until IS NOT NULL;

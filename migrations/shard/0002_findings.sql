@@ -26,7 +26,8 @@ CREATE INDEX holders ON artifact_packages(org, package, registry, artifact, sinc
 CREATE TABLE artifact_locations (
   org INTEGER NOT NULL,
   artifact INTEGER NOT NULL,
-  chunk INTEGER NOT NULL,
+  chunk INTEGER NOT NULL,                       -- the smallest package id in it
+  digest TEXT NOT NULL,                         -- of the JSON: says what need not be written again
   data TEXT NOT NULL,
   PRIMARY KEY (org, artifact, chunk)
 ) WITHOUT ROWID;
@@ -44,13 +45,11 @@ CREATE TABLE matches (
   score INTEGER NOT NULL AS (coalesce(cvss, -1)) VIRTUAL,        -- lists page over it: never NULL
   cvss_vector TEXT,
   fixed_version TEXT,
-  said TEXT NOT NULL,                           -- JSON {engine: {severity, cvss, vector, fixState, fixedVersions}}
+  said TEXT NOT NULL,                           -- JSON {engine: Verdict} of src/risk/findings/merge.ts
   trivy_first INTEGER, grype_first INTEGER, osv_first INTEGER,   -- build that first confirmed it
   engines INTEGER NOT NULL,
   status INTEGER NOT NULL DEFAULT 0,            -- 0 OPEN
-  seen_at INTEGER NOT NULL,
-  rev INTEGER NOT NULL,                         -- ingest sequence that last changed it, and the engines born then
-  rev_bits INTEGER NOT NULL
+  seen_at INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX matches_key ON matches(org, package, vulnerability);
 CREATE INDEX matches_severity ON matches(org, severity, score, id);
@@ -70,6 +69,8 @@ CREATE TABLE vulnerabilities (
   cwes TEXT NOT NULL,                           -- JSON array
   published_at INTEGER,
   modified_at INTEGER,
+  digest TEXT NOT NULL,                         -- of the text
+  engines INTEGER NOT NULL,                     -- engines (bits) whose scan brought the text
   PRIMARY KEY (org, id)
 ) WITHOUT ROWID;
 
@@ -83,7 +84,15 @@ CREATE TABLE overrides (
 ) WITHOUT ROWID;
 CREATE INDEX overrides_artifact ON overrides(org, artifact, match);
 
--- The serial number of ingests, and the newest database ingested for each engine.
+-- Packages whose matches changed in one ingest: their other holders' counters are computed again in slices.
+CREATE TABLE recounts (
+  org INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  packages TEXT NOT NULL,                       -- JSON array of packages.id
+  PRIMARY KEY (org, seq)
+) WITHOUT ROWID;
+
+-- The serial number of what changes an organization's findings, and the newest database ingested for each engine.
 CREATE TABLE ingest_state (
   org INTEGER PRIMARY KEY,
   seq INTEGER NOT NULL,

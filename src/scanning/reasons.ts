@@ -35,6 +35,7 @@ export const REASONS = {
   database_too_old: "The engine's vulnerability database is too old.",
   database_from_future: "The engine's vulnerability database claims to be built in the future.",
   database_older: 'An older database than that of the last accepted result: recorded, findings unchanged.',
+  scan_older: 'A later scan with the same database was stored first: recorded, findings unchanged.',
 } as const
 
 export type ReasonCode = keyof typeof REASONS

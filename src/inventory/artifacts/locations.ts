@@ -1,0 +1,61 @@
+import { decodeBase64Url, encodeBase64Url } from '../../crypto/bytes.ts'
+import { textDigest } from '../../crypto/text-digest.ts'
+
+/** Where a package lies in an image: path, and the index of the layer that brought it (null: unknown). */
+export type Location = readonly [path: string, layer: number | null]
+
+/** Package id to its locations, ordered by path. */
+export type Locations = ReadonlyMap<number, readonly Location[]>
+
+export interface LocationChunk {
+  /** The smallest package id in it; a package lies in the last chunk that does not start after it. */
+  chunk: number
+  digest: string
+  json: string
+}
+
+const CHUNK_CHARACTERS = 350_000 // gzipped and in base64 it stays below 500 kB, far from D1's 2 MB a value
+
+/** Cuts locations into chunks by package id. A package that alone is too large keeps its first paths. */
+export async function chunkLocations(locations: Locations): Promise<LocationChunk[]> {
+  const chunks: { chunk: number; parts: string[]; size: number }[] = []
+  for (const [id, places] of [...locations].sort(([a], [b]) => a - b)) {
+    if (places.length === 0) continue
+    const part = `"${id}":${JSON.stringify(withinChunk(places))}`
+    const last = chunks.at(-1)
+    if (last && last.size + part.length <= CHUNK_CHARACTERS) {
+      last.parts.push(part)
+      last.size += part.length
+    } else {
+      chunks.push({ chunk: id, parts: [part], size: part.length })
+    }
+  }
+  return Promise.all(
+    chunks.map(async ({ chunk, parts }) => {
+      const json = `{${parts.join(',')}}`
+      return { chunk, digest: await textDigest(json), json }
+    }),
+  )
+}
+
+function withinChunk(places: readonly Location[]): readonly Location[] {
+  let size = 0
+  const end = places.findIndex(([path]) => {
+    size += path.length * 2 + 16
+    return size > CHUNK_CHARACTERS
+  })
+  return end === -1 ? places : places.slice(0, end)
+}
+
+/** The value of `artifact_locations.data`: gzip in base64url. */
+export async function encodeLocations(json: string): Promise<string> {
+  const stream = new Response(json).body!.pipeThrough(new CompressionStream('gzip'))
+  return encodeBase64Url(new Uint8Array(await new Response(stream).arrayBuffer()))
+}
+
+/** What `encodeLocations` made. */
+export async function decodeLocations(data: string): Promise<Map<number, Location[]>> {
+  const stream = new Response(decodeBase64Url(data) ?? '').body!.pipeThrough(new DecompressionStream('gzip'))
+  const places = JSON.parse(await new Response(stream).text()) as Record<string, Location[]>
+  return new Map(Object.entries(places).map(([id, list]) => [Number(id), list]))
+}

@@ -1,0 +1,75 @@
+import { type Statement, statement } from '../../db/database.ts'
+import { encodeLocations, type LocationChunk } from '../../inventory/artifacts/locations.ts'
+import type { IncomingVulnerability } from './incoming.ts'
+import { jsonChunks } from './json-chunks.ts'
+import type { Plan } from './plan.ts'
+
+const LINK = `INSERT INTO artifact_packages (org, artifact, package, registry, since)
+  SELECT ?1, ?2, value, ?3, ?4 FROM json_each(?5)`
+
+const HOLD =
+  'UPDATE packages SET holders = holders + 1 WHERE org = ?1 AND id IN (SELECT value FROM json_each(?2))'
+
+/** Packages that reach the artifact: two trees and the package's number of holders. */
+export const linkStatements = (org: number, { state, newLinks }: Plan, since: number): Statement[] =>
+  jsonChunks(newLinks).flatMap(({ json }) => [
+    statement(LINK, org, state.artifact.id, state.artifact.registry, since, json),
+    statement(HOLD, org, json),
+  ])
+
+const ADVISORIES = `INSERT INTO vulnerabilities (org, id, aliases, title, description, links, cwes, published_at,
+    modified_at, digest, engines)
+  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9 FROM json_each(?2) WHERE true
+  ON CONFLICT (org, id) DO UPDATE SET aliases = excluded.aliases, title = excluded.title,
+    description = excluded.description, links = excluded.links, cwes = excluded.cwes,
+    published_at = excluded.published_at, modified_at = excluded.modified_at, digest = excluded.digest,
+    engines = excluded.engines`
+
+const instant = (text: string | null) => (text === null ? null : Date.parse(text))
+
+/** Texts of advisories that are new or changed. */
+export const advisoryStatements = (
+  org: number,
+  advisories: readonly IncomingVulnerability[],
+  digests: ReadonlyMap<string, string>,
+): Statement[] =>
+  jsonChunks(
+    advisories.map(({ text, engines }) => [
+      text.id,
+      JSON.stringify(text.aliases),
+      text.title,
+      text.description,
+      JSON.stringify(text.links),
+      JSON.stringify(text.cwes),
+      instant(text.publishedAt),
+      instant(text.modifiedAt),
+      digests.get(text.id),
+      engines,
+    ]),
+  ).map(({ json }) => statement(ADVISORIES, org, json))
+
+const PLACE = `INSERT INTO artifact_locations (org, artifact, chunk, digest, data) VALUES (?1, ?2, ?3, ?4, ?5)
+  ON CONFLICT (org, artifact, chunk) DO UPDATE SET digest = excluded.digest, data = excluded.data`
+
+const UNPLACE = `DELETE FROM artifact_locations
+  WHERE org = ?1 AND artifact = ?2 AND chunk IN (SELECT value FROM json_each(?3))`
+
+/** Chunks of locations that differ from those stored (chunk to digest). */
+export async function locationStatements(
+  org: number,
+  artifact: number,
+  chunks: readonly LocationChunk[],
+  stored: ReadonlyMap<number, string>,
+): Promise<Statement[]> {
+  const gone = [...stored.keys()].filter((start) => !chunks.some(({ chunk }) => chunk === start))
+  const written = chunks
+    .filter(({ chunk, digest }) => stored.get(chunk) !== digest)
+    .map(async ({ chunk, digest, json }) =>
+      statement(PLACE, org, artifact, chunk, digest, await encodeLocations(json)),
+    )
+  return [
+    ...(await Promise.all(written)),
+    ...(gone.length > 0 ? [statement(UNPLACE, org, artifact, JSON.stringify(gone))] : []),
+  ]
+}

@@ -1,0 +1,60 @@
+import { type Database, type Statement, statement } from '../../db/database.ts'
+import { decodeLocations, type Location } from '../../inventory/artifacts/locations.ts'
+import { ENGINE_BIT } from './engines.ts'
+import { jsonChunks } from './json-chunks.ts'
+import type { PlannedMatch } from './plan.ts'
+import { VISIBLE_SQL } from './visible.ts'
+
+/** Whether another live artifact shows an engine's verdict: [match, package, bit] in, those that are shown out. */
+const SHOWN_ELSEWHERE = `SELECT j.value ->> 0 AS match, j.value ->> 2 AS bit FROM json_each(?3) j
+  WHERE EXISTS (SELECT 1 FROM artifact_packages ap INDEXED BY holders
+    CROSS JOIN artifacts a ON a.id = ap.artifact
+    LEFT JOIN overrides v ON v.org = ap.org AND v.match = j.value ->> 0 AND v.artifact = ap.artifact
+    WHERE ap.org = ?1 AND ap.package = j.value ->> 1 AND ap.artifact <> ?2
+      AND ${VISIBLE_SQL.replace('m.engines', '(j.value ->> 2)')})`
+
+const OTHERS = `SELECT DISTINCT ap.artifact FROM json_each(?3) j
+  CROSS JOIN artifact_packages ap INDEXED BY holders ON ap.org = ?1 AND ap.package = j.value
+  WHERE ap.artifact <> ?2 LIMIT ?4`
+
+const PLACES = 'SELECT data FROM artifact_locations WHERE org = ?1 AND artifact = ?2'
+
+export interface Surroundings {
+  /** Match id to the engines (bits) that other live artifacts show. */
+  shown: Map<number, number>
+  /** Other live artifacts that hold a package asked for: at most `limit`. */
+  others: number[]
+  /** Locations stored for the artifact. */
+  places: Map<number, Location[]>
+}
+
+/** What an ingest has to know of other artifacts, in one round trip; none when it asks for nothing. */
+export async function lookAround(
+  db: Database,
+  org: number,
+  artifact: number,
+  ask: { leaving: readonly PlannedMatch[]; packages: readonly number[]; limit: number; places: boolean },
+): Promise<Surroundings> {
+  const leaving = ask.leaving.flatMap((match) =>
+    Object.values(ENGINE_BIT).flatMap((bit) => (match.leaving & bit ? [[match.id, match.package, bit]] : [])),
+  )
+  const batches: Statement[][] = [
+    jsonChunks(leaving).map(({ json }) => statement(SHOWN_ELSEWHERE, org, artifact, json)),
+    jsonChunks(ask.packages).map(({ json }) => statement(OTHERS, org, artifact, json, ask.limit)),
+    ask.places ? [statement(PLACES, org, artifact)] : [],
+  ]
+  const results = await db.batch(batches.flat())
+  const [shownRows, otherRows, placeRows] = batches.map((batch) =>
+    results.splice(0, batch.length).flatMap(({ rows }) => rows),
+  )
+  const shown = new Map<number, number>()
+  for (const { match, bit } of shownRows as { match: number; bit: number }[]) {
+    shown.set(match, (shown.get(match) ?? 0) | bit)
+  }
+  const decoded = await Promise.all(placeRows!.map((row) => decodeLocations(row.data as string)))
+  return {
+    shown,
+    others: [...new Set(otherRows!.map((row) => row.artifact as number))].slice(0, ask.limit),
+    places: new Map(decoded.flatMap((places) => [...places])),
+  }
+}

@@ -1,0 +1,266 @@
+import { FINDING_ENGINES, type FindingEngine } from '../../scanning/sensors/result.ts'
+import type { Acceptance } from './accept.ts'
+import { ENGINE_BIT, enginesOf, type PerEngine, perEngine } from './engines.ts'
+import { type Counts, countFinding, noCounts } from './grade.ts'
+import type { Incoming, IncomingFinding, IncomingVulnerability } from './incoming.ts'
+import { type Merged, mergeVerdicts, type Said, sameVerdict } from './merge.ts'
+import type { FindingsState, StoredMatch } from './state.ts'
+import { findingEngines } from './visible.ts'
+
+/** A match of one of the artifact's packages as it is to be. */
+export interface PlannedMatch {
+  before: StoredMatch | null
+  id: number
+  package: number
+  vulnerability: string
+  /** Of a new match: the package's name and version. */
+  name: string
+  version: string
+  said: Said
+  first: PerEngine<number | null>
+  engines: number
+  silent: number
+  /** Engines (bits) whose verdict appears with this result. */
+  born: number
+  /** Engines (bits) that stop showing it here: withdrawn unless another live artifact shows it. */
+  leaving: number
+  merged: Merged
+}
+
+/** What an accepted result makes of the state, but for verdicts that may have to be withdrawn (`leaving`). */
+export interface Plan {
+  state: FindingsState
+  builds: Partial<PerEngine<number>>
+  ran: number
+  newest: PerEngine<number | null>
+  matches: PlannedMatch[]
+  newLinks: number[]
+  vulnerabilities: IncomingVulnerability[]
+}
+
+/** The rule of findings for one artifact and one result. `digests` of advisory texts by id, `newId` gives ids of new matches. */
+export function planIngest(
+  state: FindingsState,
+  incoming: Incoming,
+  { builds }: Acceptance,
+  digests: ReadonlyMap<string, string>,
+  newId: () => number,
+): Plan {
+  const ids = new Map(incoming.packages.map((listed) => [state.packageIds.get(listed.key)!, listed]))
+  const ran = FINDING_ENGINES.reduce(
+    (bits, engine) => (builds[engine] === undefined ? bits : bits | ENGINE_BIT[engine]),
+    state.artifact.ran,
+  )
+  const newest = perEngine((engine) => laterOf(state.newest[engine], builds[engine]))
+  const printed = new Map<string, IncomingFinding>()
+  for (const finding of incoming.findings) {
+    const id = state.packageIds.get(incoming.packages[finding.package]!.key)!
+    printed.set(`${id} ${finding.vulnerability}`, finding)
+  }
+  const matches = state.matches
+    .filter((match) => match.linked || ids.has(match.package))
+    .map((match) => {
+      const key = `${match.package} ${match.vulnerability}`
+      const said = printed.get(key)?.said ?? {}
+      printed.delete(key)
+      return confirmed(match, said, state, builds, newest)
+    })
+  for (const [key, finding] of printed) {
+    const { identity } = incoming.packages[finding.package]!
+    matches.push({ ...newMatch(newId(), Number.parseInt(key, 10), finding, builds), ...nameOf(identity) })
+  }
+  const newLinks = [...ids.keys()].filter((id) => !state.linked.has(id))
+  return {
+    state,
+    builds,
+    ran,
+    newest,
+    matches,
+    newLinks,
+    vulnerabilities: changedTexts(state, incoming, digests, builds, newest),
+  }
+}
+
+const laterOf = (a: number | null, b: number | undefined) =>
+  b === undefined ? a : a === null ? b : Math.max(a, b)
+
+const nameOf = ({ name, version }: { name: string; version: string }) => ({ name, version })
+
+function newMatch(
+  id: number,
+  packageId: number,
+  finding: IncomingFinding,
+  builds: Partial<PerEngine<number>>,
+) {
+  const engines = bitsOf(finding.said)
+  return {
+    before: null,
+    id,
+    package: packageId,
+    vulnerability: finding.vulnerability,
+    said: finding.said,
+    first: perEngine((engine) => (finding.said[engine] ? builds[engine]! : null)),
+    engines,
+    silent: 0,
+    born: engines,
+    leaving: 0,
+    merged: mergeVerdicts(finding.said),
+  }
+}
+
+const bitsOf = (said: Said) =>
+  FINDING_ENGINES.reduce((bits, engine) => (said[engine] ? bits | ENGINE_BIT[engine] : bits), 0)
+
+/** A known match under a result that prints `printed` (nothing: silence). */
+function confirmed(
+  match: StoredMatch,
+  printed: Said,
+  state: FindingsState,
+  builds: Partial<PerEngine<number>>,
+  newest: PerEngine<number | null>,
+): PlannedMatch {
+  const { artifact } = state
+  const said: Said = { ...match.said }
+  const first = { ...match.first }
+  let { engines, silent } = match
+  let born = 0
+  for (const engine of FINDING_ENGINES) {
+    const bit = ENGINE_BIT[engine]
+    const build = builds[engine]
+    const verdict = build === undefined ? undefined : printed[engine]
+    if (verdict && !(engines & bit)) {
+      engines |= bit
+      born |= bit
+      said[engine] = verdict
+      first[engine] = build!
+    } else if (verdict && build! >= newest[engine]!) {
+      said[engine] = verdict
+    }
+    silent = isSilent(match, engine, engines, silent, build, verdict !== undefined, artifact)
+      ? silent | bit
+      : silent & ~bit
+  }
+  const shownBefore = artifact.live
+    ? findingEngines(match.engines, artifact.ran, match.silent)
+    : match.engines
+  const shown = match.linked ? findingEngines(engines, ranAfter(artifact.ran, builds), silent) : engines
+  return {
+    before: match,
+    id: match.id,
+    package: match.package,
+    vulnerability: match.vulnerability,
+    name: '',
+    version: '',
+    said,
+    first,
+    engines,
+    silent,
+    born,
+    leaving: match.linked ? shownBefore & ~shown : 0,
+    merged: mergeVerdicts(said),
+  }
+}
+
+const ranAfter = (ran: number, builds: Partial<PerEngine<number>>) =>
+  FINDING_ENGINES.reduce((bits, e) => (builds[e] === undefined ? bits : bits | ENGINE_BIT[e]), ran)
+
+/**
+ * Whether the artifact excludes an engine's verdict: its own output is at least as new as the first
+ * confirmation and does not contain it. An engine without output in this result keeps what it had, but a
+ * package that is linked now is one that its last output was silent about.
+ */
+function isSilent(
+  match: StoredMatch,
+  engine: FindingEngine,
+  engines: number,
+  silent: number,
+  build: number | undefined,
+  printed: boolean,
+  artifact: FindingsState['artifact'],
+): boolean {
+  const bit = ENGINE_BIT[engine]
+  if (!(engines & bit) || printed) return false
+  const own =
+    build ?? (match.linked || !(artifact.ran & bit) ? undefined : (artifact.last[engine].build ?? undefined))
+  if (own === undefined) return (silent & bit) !== 0
+  return own >= match.first[engine]!
+}
+
+/** Texts that are new, or differ and come from scans at the newest builds of all engines that the stored one came from. */
+function changedTexts(
+  state: FindingsState,
+  incoming: Incoming,
+  digests: ReadonlyMap<string, string>,
+  builds: Partial<PerEngine<number>>,
+  newest: PerEngine<number | null>,
+): IncomingVulnerability[] {
+  return incoming.vulnerabilities.filter(({ text, engines }) => {
+    const stored = state.vulnerabilities.get(text.id)
+    if (!stored) return true
+    if (stored.digest === digests.get(text.id) || (stored.engines & ~engines) !== 0) return false
+    return enginesOf(engines).every((engine) => builds[engine]! >= newest[engine]!)
+  })
+}
+
+/** Removes from the plan's matches the verdicts that no live artifact shows. `shown` tells, by match id, engines (bits) that others show. */
+export function withdraw(matches: PlannedMatch[], shown: ReadonlyMap<number, number>): void {
+  for (const match of matches) {
+    const gone = match.leaving & ~(shown.get(match.id) ?? 0)
+    if (gone === 0) continue
+    match.engines &= ~gone
+    match.silent &= ~gone
+    for (const engine of enginesOf(gone)) {
+      delete match.said[engine]
+      match.first[engine] = null
+    }
+    match.merged = mergeVerdicts(match.said)
+  }
+}
+
+/** The artifact's counters. Every finding that shows counts once, with its merged severity. */
+export function countPlan(plan: Plan): Counts {
+  const counts = noCounts()
+  for (const match of plan.matches) {
+    if (findingEngines(match.engines, plan.ran, match.silent)) {
+      countFinding(counts, match.merged.severity, match.merged.cvss)
+    }
+  }
+  return counts
+}
+
+/** Whether what an engine says, or which engines say it, differs from what is stored. */
+export const differs = (match: PlannedMatch): boolean =>
+  match.before === null ||
+  match.engines !== match.before.engines ||
+  FINDING_ENGINES.some((engine) => !sameVerdict(match.said[engine], match.before!.said[engine]))
+
+/** Whether severity or score differ from what is stored: those that every holder's counters depend on. */
+export const countsDiffer = (match: PlannedMatch): boolean =>
+  match.before === null ||
+  match.merged.severity !== match.before.severity ||
+  match.merged.cvss !== match.before.cvss
+
+/** Whether another live artifact holds the package, as far as known: packages not listed again count as held. */
+export function heldByOthers({ state }: Plan, packageId: number): boolean {
+  const holders = state.holders.get(packageId)
+  return holders === undefined || holders > (state.linked.has(packageId) ? 1 : 0)
+}
+
+/** Packages whose other holders' counters may change: a verdict appeared there, or severity or score changed. */
+export const touchedPackages = (plan: Plan): number[] => [
+  ...new Set(
+    plan.matches
+      .filter((match) => match.engines !== 0 && (match.born !== 0 || countsDiffer(match)))
+      .map((match) => match.package)
+      .filter((id) => heldByOthers(plan, id)),
+  ),
+]
+
+/** Whether plans made from the state as it was would be wrong afterwards. Builds alone are read by statements at their moment. */
+export const changesWhatOthersRead = (plan: Plan): boolean =>
+  plan.ran !== plan.state.artifact.ran ||
+  !plan.state.artifact.live ||
+  plan.newLinks.length > 0 ||
+  plan.vulnerabilities.length > 0 ||
+  FINDING_ENGINES.some((engine) => plan.newest[engine] !== plan.state.newest[engine]) ||
+  plan.matches.some((match) => differs(match) || match.silent !== (match.before?.silent ?? 0))
