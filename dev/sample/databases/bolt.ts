@@ -26,12 +26,12 @@ interface BranchItem {
  */
 export function writeBolt(root: ReadonlyMap<string, BoltBucket>): Buffer {
   const pages = new PageFile()
-  const items = [...root].map(([key, bucket]) => ({
-    key: Buffer.from(key),
-    value: bucketValue(pages, bucket),
+  const items = inKeyOrder(root).map(({ key, value }) => ({
+    key,
+    value: bucketValue(pages, value),
     isBucket: true,
   }))
-  const rootPage = writeLeaves(pages, items.sort(byKey))
+  const rootPage = writeLeaves(pages, items)
   const freelist = Buffer.alloc(PAGE_BYTES)
   freelist.writeBigUInt64LE(2n, 0)
   freelist.writeUInt16LE(FLAG.freelist, 8)
@@ -57,16 +57,20 @@ class PageFile {
   }
 }
 
-const byKey = (a: { key: Buffer }, b: { key: Buffer }) => Buffer.compare(a.key, b.key)
+/** Entries in byte order of their keys, which is the order of the format and decides where each page goes. */
+function inKeyOrder<T>(bucket: ReadonlyMap<string, T>): { key: Buffer; value: T }[] {
+  return [...bucket]
+    .map(([key, value]) => ({ key: Buffer.from(key), value }))
+    .sort((a, b) => Buffer.compare(a.key, b.key))
+}
 
 /** A bucket as its parent stores it: root page and sequence, followed by its only page where it is small and flat. */
 function bucketValue(pages: PageFile, bucket: BoltBucket): Buffer {
-  const items: LeafItem[] = [...bucket].map(([key, value]) =>
+  const items: LeafItem[] = inKeyOrder(bucket).map(({ key, value }) =>
     typeof value === 'string'
-      ? { key: Buffer.from(key), value: Buffer.from(value), isBucket: false }
-      : { key: Buffer.from(key), value: bucketValue(pages, value), isBucket: true },
+      ? { key, value: Buffer.from(value), isBucket: false }
+      : { key, value: bucketValue(pages, value), isBucket: true },
   )
-  items.sort(byKey)
   const header = Buffer.alloc(16)
   const inline = leafPage(items)
   if (inline.length <= INLINE_LIMIT_BYTES && !items.some((item) => item.isBucket)) {
