@@ -13,8 +13,6 @@ import {
 } from './registry/registry-fault.ts'
 import { refuse, sendBlob, sendJson, sendManifest } from './registry/send-content.ts'
 
-export type { RegistryAuth, RegistryFault, ServedRepository }
-
 const MAX_RECORDED_REQUESTS = 10_000
 
 export interface SampleRegistryOptions {
@@ -25,7 +23,7 @@ export interface SampleRegistryOptions {
   auth?: RegistryAuth
 }
 
-export interface RecordedRequest {
+interface RecordedRequest {
   method: string
   /** Path and query. */
   path: string

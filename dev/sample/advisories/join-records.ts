@@ -114,7 +114,7 @@ function affectedOf(source: AdvisorySource, record: OsvRecord): Affected[] {
 }
 
 /** A Python project's name as PEP 503 compares them. */
-export function normalizePypiName(name: string): string {
+function normalizePypiName(name: string): string {
   return name.toLowerCase().replace(/[-_.]+/g, '-')
 }
 

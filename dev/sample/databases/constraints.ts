@@ -1,7 +1,7 @@
 import type { Affected, Ecosystem, Interval } from '../advisories/advisory.ts'
 
 /** A version constraint in the engines' comma form, and the version that fixes it (null where none is known). */
-export interface Constraint {
+interface Constraint {
   /** Bounds joined by `, `; empty for every version. */
   bounds: string[]
   fixed: string | null
@@ -38,7 +38,7 @@ export function trivyConstraint(ecosystem: keyof typeof EVERY_VERSION, constrain
 }
 
 /** Grype's name for how an ecosystem's versions compare; on a wrong one it matches nothing and says nothing. */
-export const GRYPE_RANGE_TYPE: Record<Ecosystem, string> = {
+const GRYPE_RANGE_TYPE: Record<Ecosystem, string> = {
   npm: 'semver',
   pypi: 'python',
   go: 'go',

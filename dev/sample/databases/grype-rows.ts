@@ -4,7 +4,7 @@ import { GRYPE_SCHEMA, GRYPE_TABLES } from './grype-schema.ts'
 
 const DEBIAN_CODENAMES: Record<string, string> = { '11': 'bullseye', '12': 'bookworm', '13': 'trixie' }
 
-export interface AffectedPackageRow {
+interface AffectedPackageRow {
   vulnerabilityId: number
   release: { name: string; version: string } | null
   packageType: string

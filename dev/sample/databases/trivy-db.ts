@@ -5,7 +5,7 @@ import { type BoltBucket, writeBolt } from './bolt.ts'
 import { constraintsOf, trivyConstraint } from './constraints.ts'
 import { referencesOf } from './references.ts'
 
-export const TRIVY_SCHEMA = 2
+const TRIVY_SCHEMA = 2
 
 interface DataSource {
   ID: string

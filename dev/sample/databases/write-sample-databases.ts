@@ -12,7 +12,7 @@ import { trivyJavaMetadata, writeTrivyJavaIndex } from './trivy-java-db.ts'
 
 const IMPORT_TIMEOUT_MS = 60_000 // an import of this size takes a tenth of a second; slow disks get room
 
-export interface SampleDatabase {
+interface SampleDatabase {
   /** What the engine takes as its cache directory: `TRIVY_CACHE_DIR` or `GRYPE_DB_CACHE_DIR`. */
   dir: string
   advisories: number
@@ -20,7 +20,7 @@ export interface SampleDatabase {
   builtAt: string
 }
 
-export interface SampleDatabases {
+interface SampleDatabases {
   trivy: SampleDatabase
   /** Null without a grype to import it with. */
   grype: SampleDatabase | null

@@ -1,5 +1,5 @@
 /** What a Go program says about its own build. Versions as Go writes them (`go1.21.4`, `v0.7.0`). */
-export interface GoBuild {
+interface GoBuild {
   goVersion: string
   main: { path: string; version: string }
   dependencies: readonly { path: string; version: string }[]

@@ -26,8 +26,28 @@ const PLATFORMS: Partial<Record<string, Platform>> = {
 }
 
 /** Why the image cannot be made on this machine. */
-export interface ImageUnavailable {
+interface ImageUnavailable {
   unavailable: string
+}
+
+interface Machine {
+  /** As `process.platform` and `process.arch` name them. */
+  os: string
+  architecture: string
+  uid: number | null
+  hasDebootstrap: boolean
+}
+
+/** The platform that debootstrap can install on this machine, or what it lacks. */
+export function minbaseRequirement(machine: Machine): { platform: Platform } | ImageUnavailable {
+  const platform = PLATFORMS[machine.architecture]
+  if (machine.os !== 'linux' || !platform)
+    return { unavailable: 'the minbase image needs Linux on amd64 or arm64' }
+  if (machine.uid !== 0) return { unavailable: 'the minbase image needs root, for debootstrap' }
+  if (!machine.hasDebootstrap) {
+    return { unavailable: 'the minbase image needs debootstrap (apt-get install debootstrap)' }
+  }
+  return { platform }
 }
 
 /**
@@ -36,9 +56,9 @@ export interface ImageUnavailable {
  * missing. Rejects only when the disk fails.
  */
 export async function writeMinbaseImage(layoutDir: string): Promise<WrittenImage | ImageUnavailable> {
-  const platform = PLATFORMS[process.arch]
-  const missing = await missingRequirement(platform)
-  if (!platform || missing) return { unavailable: missing ?? `no Debian image for ${process.arch}` }
+  const requirement = minbaseRequirement(await machine())
+  if ('unavailable' in requirement) return requirement
+  const { platform } = requirement
   if (existsSync(join(layoutDir, 'index.json'))) return written(layoutDir, platform)
   const work = mkdtempSync(join(dirname(layoutDir), '.minbase-'))
   try {
@@ -58,15 +78,12 @@ export async function writeMinbaseImage(layoutDir: string): Promise<WrittenImage
   }
 }
 
-async function missingRequirement(platform: Platform | undefined): Promise<string | null> {
-  if (process.platform !== 'linux' || !platform) return 'the minbase image needs Linux on amd64 or arm64'
-  if (process.getuid?.() !== 0) return 'the minbase image needs root, for debootstrap'
-  try {
-    await promisify(execFile)('debootstrap', ['--version'], { timeout: 10_000 })
-    return null
-  } catch {
-    return 'the minbase image needs debootstrap (apt-get install debootstrap)'
-  }
+async function machine(): Promise<Machine> {
+  const hasDebootstrap = await promisify(execFile)('debootstrap', ['--version'], { timeout: 10_000 }).then(
+    () => true,
+    () => false,
+  )
+  return { os: process.platform, architecture: process.arch, uid: process.getuid?.() ?? null, hasDebootstrap }
 }
 
 /** Packs a root file system as the only layer of an image; members are in order of their names. */

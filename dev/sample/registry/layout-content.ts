@@ -7,7 +7,7 @@ export interface ServedRepository {
   tags: Readonly<Record<string, string>>
 }
 
-export interface ServedBlob {
+interface ServedBlob {
   digest: string
   path: string
   size: number

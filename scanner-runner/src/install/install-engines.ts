@@ -22,7 +22,7 @@ const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000 // far beyond the longest build
 
 export const ALL_SOURCES: readonly EngineSource[] = ['path', 'release', 'pypi', 'go']
 
-export interface InstallOptions {
+interface InstallOptions {
   /** Where to look, in the order of `ALL_SOURCES`; all of them unless given. */
   sources?: readonly EngineSource[]
   /** Takes one sentence for people at a time. */

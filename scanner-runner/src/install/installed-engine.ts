@@ -13,7 +13,7 @@ export interface InstalledEngine {
 }
 
 /** An engine that cannot be had here, and why, in one sentence for people. */
-export interface UnavailableEngine {
+interface UnavailableEngine {
   name: EngineName
   unavailable: string
 }

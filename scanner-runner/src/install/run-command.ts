@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 const KEPT_OUTPUT_BYTES = 64 * 1024 // versions and build information are far smaller
 const KEPT_ERROR_CHARS = 2000
 
-export interface CommandResult {
+interface CommandResult {
   ok: boolean
   stdout: string
   /** The end of what it said on stderr, or why it did not run. */

@@ -7,6 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { writeAlpineImage } from '../../../dev/sample/image/alpine-image.ts'
 import { goBinary } from '../../../dev/sample/image/go-binary.ts'
+import { minbaseRequirement } from '../../../dev/sample/image/minbase-image.ts'
 import { writePythonOwnedImage } from '../../../dev/sample/image/python-owned-image.ts'
 import { writeSampleImage } from '../../../dev/sample/image/sample-image.ts'
 import { storedGzip } from '../../../dev/sample/image/stored-gzip.ts'
@@ -153,5 +154,23 @@ describe('goBinary', () => {
     const length = (file[text]! & 0x7f) | ((file[text + 1]! & 0x7f) << 7)
     const modules = file.subarray(text + 2, text + 2 + length)
     expect(modules.at(-17)).toBe('\n'.charCodeAt(0))
+  })
+})
+
+describe('the minbase image', () => {
+  const able = { os: 'linux', architecture: 'x64', uid: 0, hasDebootstrap: true }
+
+  it('is made for the platform of the machine', () => {
+    expect(minbaseRequirement(able)).toMatchObject({ platform: { os: 'linux', architecture: 'amd64' } })
+  })
+
+  it.each([
+    { os: 'darwin' },
+    { architecture: 's390x' },
+    { uid: 1000 },
+    { uid: null },
+    { hasDebootstrap: false },
+  ])('is unavailable with %o', (lack) => {
+    expect(minbaseRequirement({ ...able, ...lack })).toHaveProperty('unavailable')
   })
 })
