@@ -24,6 +24,8 @@ if (!script) {
 install()
 handOver()
 
+// `npm install --no-save` keeps to the lock file's versions and checksums and leaves the file alone. `npm ci` would
+// refuse where a registry lacks some other platform's optional packages.
 function install() {
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
@@ -32,12 +34,12 @@ function install() {
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return
   console.log('Installing the npm dependencies (about a minute the first time)…')
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const result = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const result = spawnSync(npm, ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: 'inherit',
   })
   if (result.status !== 0) {
-    console.error('npm ci failed; its own words are above.')
+    console.error('npm install failed; its own words are above.')
     process.exit(result.status ?? 1)
   }
   writeFileSync(marker, lock)
@@ -49,7 +51,12 @@ function handOver() {
   const child = spawn(node, ['--disable-warning=ExperimentalWarning', join(root, script), ...args], {
     cwd: root,
     stdio: 'inherit',
-    env: { ...process.env, PATH: bin + delimiter + process.env.PATH, WRANGLER_SEND_METRICS: 'false' },
+    env: {
+      ...process.env,
+      PATH: bin + delimiter + process.env.PATH,
+      WRANGLER_SEND_METRICS: 'false',
+      WRANGLER_LOG_PATH: join(root, 'node_modules', '.cache', 'wrangler-logs'),
+    },
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => {

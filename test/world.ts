@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import type { Organization } from '../src/context.ts'
 import { newMeter, placedDb } from '../src/db/shards.ts'
 import type { Env } from '../src/env.ts'
+import { undocumented } from './contract/conformance.ts'
 
 const BASE = 'https://api.test'
 
@@ -41,7 +42,10 @@ export function caller(key: string | null, fixed: Json = {}): Caller {
     const response = await exports.default.fetch(
       new Request(BASE + path, { ...init, method, headers, redirect: 'manual' }),
     )
-    return read(response)
+    const answer = await read(response)
+    const departure = method === 'HEAD' ? null : undocumented(method, path, answer.status, answer.body)
+    if (departure) throw new Error(`not as documented: ${departure}`)
+    return answer
   }
   const json =
     (method: string) =>

@@ -99,7 +99,10 @@ function response({ description, schema, mediaTypes, headers }: ResponseContract
   }
 }
 
-function problemsByStatus({ access, route }: Pick<Endpoint, 'access' | 'route'>): Map<number, ProblemCode[]> {
+export function problemsByStatus({
+  access,
+  route,
+}: Pick<Endpoint, 'access' | 'route'>): Map<number, ProblemCode[]> {
   const codes = new Set<ProblemCode>(route.problems)
   if (access.kind !== 'public') codes.add('UNAUTHORIZED').add('FORBIDDEN')
   if (route.body)
