@@ -10,9 +10,15 @@ export const isCve = (id: string): boolean => /^CVE-\d{4}-\d{4,19}$/.test(id)
 const ONE_VULNERABILITY = /^(?:GHSA|PYSEC|GO|RUSTSEC|NSWG-ECO|MAL|OSV)-[A-Za-z0-9-]{1,100}$/
 const isJoinable = (id: string): boolean => ONE_VULNERABILITY.test(id)
 
+const ghsaFirst = (a: string, b: string): number =>
+  Number(b.startsWith('GHSA-')) - Number(a.startsWith('GHSA-')) || byUnits(a, b)
+
 /** What the engines together know of ids that name the same vulnerability. */
 export interface Aliases {
-  /** The CVEs that a finding is kept under: those that its ids name, sorted; else its own id alone. */
+  /**
+   * The CVEs that a finding is kept under: those that its ids name, sorted. Where they name none, its own id; of
+   * several known ids without a CVE (GO-…, GHSA-…) the GHSA, whichever engine reports which.
+   */
   targetsOf(finding: NamedFinding): string[]
   /** The other ids of the vulnerability kept under `id`, sorted; never another CVE. */
   aliasesOf(id: string): string[]
@@ -56,8 +62,13 @@ export function collectAliases(findings: NamedFinding[]): Aliases {
   const cvesOfGroup = new Map<string, Set<string>>()
   for (const [id, cve] of edges) addTo(cvesOfGroup, groups.find(id), cve)
   const idsOfGroup = new Map<string, Set<string>>()
+  const preferred = new Map<string, string>()
   const groupsOfCve = new Map<string, Set<string>>()
-  for (const id of groups.ids()) addTo(idsOfGroup, groups.find(id), id)
+  for (const id of groups.ids().sort(ghsaFirst)) {
+    const group = groups.find(id)
+    addTo(idsOfGroup, group, id)
+    if (!preferred.has(group)) preferred.set(group, id)
+  }
   for (const [group, cves] of cvesOfGroup) for (const cve of cves) addTo(groupsOfCve, cve, group)
   return {
     targetsOf({ reportedId, relatedIds }) {
@@ -65,7 +76,8 @@ export function collectAliases(findings: NamedFinding[]): Aliases {
       const cves = new Set(relatedIds.filter(isCve))
       for (const id of [reportedId, ...relatedIds].filter(isJoinable))
         for (const cve of cvesOfGroup.get(groups.find(id)) ?? []) cves.add(cve)
-      return cves.size > 0 ? [...cves].sort(byUnits) : [reportedId]
+      if (cves.size > 0) return [...cves].sort(byUnits)
+      return [isJoinable(reportedId) ? (preferred.get(groups.find(reportedId)) ?? reportedId) : reportedId]
     },
     aliasesOf(id) {
       const own = isCve(id) ? (groupsOfCve.get(id) ?? []) : isJoinable(id) ? [groups.find(id)] : []

@@ -40,7 +40,7 @@ function golang(parts: Coordinates, subpath: string | null): Coordinates {
 }
 
 /** Brings names and versions to the spelling that the purl type demands, so that two engines' words compare equal. */
-export function canonical(
+function canonical(
   parts: Coordinates,
   subpath: string | null = null,
   epoch?: string | number | null,

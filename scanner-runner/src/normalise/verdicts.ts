@@ -19,7 +19,7 @@ export interface Verdict {
 }
 
 /** NEGLIGIBLE, INFO and whatever else an engine prints are UNKNOWN, as the API has it. */
-export const severityOf = (printed: string): Severity =>
+const severityOf = (printed: string): Severity =>
   SEVERITIES.find((severity) => severity === printed.toUpperCase()) ?? 'UNKNOWN'
 
 /** A finding's records that speak of the vulnerability `id`: not those of other CVEs that its advisory names. */
