@@ -35,6 +35,7 @@ describe('a probe', () => {
     })
     const client = openClient(registry, { credentials: WRONG })
     expect(kindOf(await client.probe())).toBe('unauthorized')
+    expect(registry.requests.map(({ authorization }) => authorization === null)).toEqual([true, false])
     expect(kindOf(await client.listRepositories())).toBe('unauthorized')
   })
 

@@ -122,6 +122,11 @@ describe('an image', () => {
     const digest = await anImage(registry, 'linux/amd64', 'v1')
     registry.blobs.get(digest)!.bytes = new Uint8Array(new TextEncoder().encode('{"schemaVersion":2}'))
     expect(kindOf(await openClient(registry).resolveImage('team/app', digest, null))).toBe('corrupt')
+    const manifest = await anImage(registry, 'linux/s390x', 'v2')
+    const { config } = JSON.parse(new TextDecoder().decode(registry.blobs.get(manifest)!.bytes))
+    const forged = JSON.stringify({ os: 'linux', architecture: 'amd64' })
+    registry.blobs.get(config.digest)!.bytes = new Uint8Array(new TextEncoder().encode(forged))
+    expect(kindOf(await openClient(registry).resolveImage('team/app', 'v2', null))).toBe('corrupt')
     const other = `sha256:${'c'.repeat(64)}`
     const lying = always(() => new Response(null, { headers: { 'docker-content-digest': other } }))
     expect(kindOf(await openClient(lying).headVersion('team/app', digest))).toBe('corrupt')
