@@ -88,7 +88,7 @@ CREATE INDEX overrides_artifact ON overrides(org, artifact, match);
 CREATE TABLE recounts (
   org INTEGER NOT NULL,
   seq INTEGER NOT NULL,
-  packages TEXT NOT NULL,                       -- JSON array of packages.id
+  packages TEXT,                                -- JSON array of packages.id; NULL: too many to name
   PRIMARY KEY (org, seq)
 ) WITHOUT ROWID;
 

@@ -11,6 +11,8 @@ export interface StoredMatch {
   vulnerability: string
   severity: number
   cvss: number | null
+  vector: string | null
+  fixedVersion: string | null
   said: Said
   first: PerEngine<number | null>
   engines: number
@@ -46,10 +48,11 @@ export interface FindingsState {
   vulnerabilities: Map<string, { digest: string; engines: number }>
 }
 
-const MATCH = `m.id, m.vulnerability, m.severity, m.cvss, m.said,
+/** Columns of a match, over the alias `m`. */
+export const MATCH = `m.id, m.vulnerability, m.severity, m.cvss, m.cvss_vector, m.fixed_version, m.said,
   m.trivy_first, m.grype_first, m.osv_first, m.engines`
 
-const STATE = 'SELECT seq, trivy_newest, grype_newest, osv_newest FROM ingest_state WHERE org = ?1'
+export const STATE = 'SELECT seq, trivy_newest, grype_newest, osv_newest FROM ingest_state WHERE org = ?1'
 
 const ARTIFACT = `SELECT id, image_id, registry_num, live, ran, trivy_build, grype_build, osv_build,
   trivy_at, grype_at, osv_at FROM artifacts WHERE org = ?1 AND id = ?2`
@@ -77,7 +80,7 @@ const LOCATIONS = 'SELECT chunk, digest FROM artifact_locations WHERE org = ?1 A
 const VULNERABILITIES = `SELECT v.id, v.digest, v.engines
   FROM json_each(?2) j CROSS JOIN vulnerabilities v ON v.org = ?1 AND v.id = j.value`
 
-type Row = Record<string, string | number | null>
+export type Row = Record<string, string | number | null>
 
 /** One round trip. Null when the organization has no such artifact. Writes package versions it has not seen; they are invisible until linked. */
 export async function readState(
@@ -141,7 +144,8 @@ function packagesOf(rows: Row[], incoming: Incoming) {
   return { packageIds, holders }
 }
 
-const serialOf = (row: Row | undefined) => ({
+/** The row of `STATE`; 0 and nothing before the first ingest. */
+export const serialOf = (row: Row | undefined) => ({
   seq: (row?.seq as number | undefined) ?? 0,
   newest: perEngine((engine) => (row?.[`${engine}_newest`] as number | null | undefined) ?? null),
 })
@@ -165,6 +169,8 @@ export const matchOf = (row: Row, linked: boolean): StoredMatch => ({
   vulnerability: row.vulnerability as string,
   severity: row.severity as number,
   cvss: row.cvss as number | null,
+  vector: row.cvss_vector as string | null,
+  fixedVersion: row.fixed_version as string | null,
   said: JSON.parse(row.said as string) as Said,
   first: perEngine((engine) => row[`${engine}_first`] as number | null),
   engines: row.engines as number,

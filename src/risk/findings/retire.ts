@@ -1,0 +1,151 @@
+import type { Context } from '../../context.ts'
+import { DuplicateKey, LostRace, type Statement, statement } from '../../db/database.ts'
+import { jsonChunks } from './json-chunks.ts'
+import { lookAround } from './look-around.ts'
+import { matchStatements } from './match-statements.ts'
+import { RECOUNT_AT_ONCE, recountOthers } from './others.ts'
+import { countsDiffer, type PlannedMatch, withdraw } from './plan.ts'
+import { nextSerial } from './serial.ts'
+import { MATCH, matchOf, type Row, STATE, serialOf } from './state.ts'
+
+const LINKS_A_SLICE = 500
+const MAX_SLICES = 20 // of one call: about 60 round trips
+const MAX_ATTEMPTS = 8
+
+/** No tag names it, and no pin holds it. */
+const UNNAMED = `(pinned_until IS NULL OR pinned_until <= ?2)
+  AND NOT EXISTS (SELECT 1 FROM tag_artifacts t WHERE t.org = ?1 AND t.artifact = artifacts.id)
+  AND NOT EXISTS (SELECT 1 FROM tags t INDEXED BY tags_artifact WHERE t.org = ?1 AND t.artifact = artifacts.id)`
+
+/** Its findings show no more from this moment: no engine counts as having run. Counters keep their last values. */
+const RETIRE = `UPDATE artifacts SET live = 0, ran = 0, pinned_until = NULL, trivy_build = NULL, grype_build = NULL,
+    osv_build = NULL, trivy_at = NULL, grype_at = NULL, osv_at = NULL
+  WHERE org = ?1 AND id = ?3 AND live = 1 AND ${UNNAMED}`
+
+const SERIAL = 'UPDATE ingest_state SET seq = seq + 1 WHERE org = ?1 AND changes() = 1'
+
+const SLICE = `SELECT ap.package, 0 AS silent, ${MATCH}
+  FROM (SELECT org, artifact, package FROM artifact_packages WHERE org = ?1 AND artifact = ?2
+    ORDER BY package LIMIT ?3) ap
+  LEFT JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
+  WHERE EXISTS (SELECT 1 FROM artifacts a WHERE a.id = ?2 AND a.org = ?1 AND a.live = 0)`
+
+/**
+ * Retires an artifact that no tag names and no pin holds: its links, locations and exclusions go, and verdicts
+ * that no live artifact shows any more are withdrawn. Bounded slices; repeating it goes on where it stopped.
+ * An ingest revives the artifact. Returns whether links remain. Throws LostRace when ingests of the
+ * organization were faster eight times.
+ */
+export async function retireArtifact(ctx: Context, artifact: number): Promise<{ more: boolean }> {
+  const org = ctx.organization.num
+  await ctx.db.batch([statement(RETIRE, org, ctx.now, artifact), statement(SERIAL, org)])
+  for (let slice = 0, lost = 0; slice < MAX_SLICES; ) {
+    try {
+      if (!(await retireSlice(ctx, artifact))) return { more: false }
+      slice++
+    } catch (error) {
+      if (!(error instanceof LostRace || error instanceof DuplicateKey) || ++lost === MAX_ATTEMPTS)
+        throw error
+    }
+  }
+  return { more: true }
+}
+
+/** Removes up to `LINKS_A_SLICE` links of a retired artifact; false when nothing is left to do. */
+async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
+  const org = ctx.organization.num
+  const [state, links] = await ctx.db.batch([
+    statement(STATE, org),
+    statement(SLICE, org, artifact, LINKS_A_SLICE),
+  ])
+  const rows = links!.rows as Row[]
+  if (rows.length === 0) return false
+  const { seq, newest } = serialOf(state!.rows[0] as Row | undefined)
+  const packages = [...new Set(rows.map((row) => row.package as number))]
+  const matches = rows.filter((row) => row.id !== null).map(leavingMatch)
+  const around = await lookAround(ctx.db, org, artifact, {
+    leaving: matches,
+    packages: [...new Set(matches.map((match) => match.package))],
+    limit: RECOUNT_AT_ONCE + 1,
+    places: false,
+  })
+  withdraw(matches, around.shown)
+  const touched = matches
+    .filter((match) => match.engines !== 0 && countsDiffer(match))
+    .map((match) => match.package)
+  await ctx.db.batch([
+    ...nextSerial(org, seq, newest),
+    ...unlinkStatements(org, artifact, packages, matches),
+    ...matchStatements(org, matches, ctx.now),
+    ...recountOthers(org, seq + 1, [...new Set(touched)], around.others, ctx.now),
+  ])
+  return true
+}
+
+function leavingMatch(row: Row): PlannedMatch {
+  const before = matchOf(row, true)
+  return {
+    before,
+    id: before.id,
+    package: before.package,
+    vulnerability: before.vulnerability,
+    name: '',
+    version: '',
+    said: { ...before.said },
+    first: { ...before.first },
+    engines: before.engines,
+    silent: 0,
+    born: 0,
+    leaving: before.engines,
+    merged: {
+      severity: before.severity,
+      cvss: before.cvss,
+      vector: before.vector,
+      fixedVersion: before.fixedVersion,
+    },
+  }
+}
+
+const EXCLUSIONS = `DELETE FROM overrides INDEXED BY overrides_artifact
+  WHERE org = ?1 AND artifact = ?2 AND match IN (SELECT value FROM json_each(?3))`
+
+const LINKS = `DELETE FROM artifact_packages
+  WHERE org = ?1 AND artifact = ?2 AND package IN (SELECT value FROM json_each(?3))`
+
+const HOLDERS = `UPDATE packages SET holders = holders - 1
+  WHERE org = ?1 AND id IN (SELECT value FROM json_each(?2))`
+
+function unlinkStatements(
+  org: number,
+  artifact: number,
+  packages: number[],
+  matches: PlannedMatch[],
+): Statement[] {
+  const ids = JSON.stringify(packages)
+  return [
+    ...jsonChunks(matches.map((match) => match.id)).map(({ json }) =>
+      statement(EXCLUSIONS, org, artifact, json),
+    ),
+    statement(LINKS, org, artifact, ids),
+    statement(HOLDERS, org, ids),
+    statement('DELETE FROM artifact_locations WHERE org = ?1 AND artifact = ?2', org, artifact),
+  ]
+}
+
+const RETIRABLE = `SELECT id FROM artifacts INDEXED BY artifacts_digest
+  WHERE org = ?1 AND image_id = ?3 AND (
+    (live = 1 AND ${UNNAMED})
+    OR (live = 0 AND EXISTS (SELECT 1 FROM artifact_packages ap WHERE ap.org = ?1 AND ap.artifact = artifacts.id)))
+  LIMIT ?4`
+
+const ARTIFACTS_A_CALL = 10
+
+/** Retires artifacts of an image that no tag names, ten a call. Returns whether there may be more. */
+export async function retireArtifacts(ctx: Context, imageId: string): Promise<{ more: boolean }> {
+  const found = await ctx.db.all<{ id: number }>(
+    statement(RETIRABLE, ctx.organization.num, ctx.now, imageId, ARTIFACTS_A_CALL),
+  )
+  let more = found.length === ARTIFACTS_A_CALL
+  for (const { id } of found) more = (await retireArtifact(ctx, id)).more || more
+  return { more }
+}
