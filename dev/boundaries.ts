@@ -4,7 +4,11 @@ import { fileURLToPath } from 'node:url'
 
 const SPINE = ['http', 'auth', 'crypto', 'db', 'net']
 const SPINE_FILES = ['context.ts', 'env.ts', 'ids.ts']
-const RUNNER_MAY_IMPORT = ['src/scanning/sensors/protocol.ts', 'src/scanning/reasons.ts']
+const PROTOCOL = [
+  'src/scanning/sensors/protocol.ts',
+  'src/scanning/sensors/result.ts',
+  'src/scanning/reasons.ts',
+]
 const BINDING = /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS)\b|env\[`SHARD_/
 const IMPORT = /^(import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]|^import\s+['"](\.[^'"]+)['"]/gm
 
@@ -40,7 +44,7 @@ function importsOf({ path, text }: Source): Import[] {
 
 function violation({ from, to, typeOnly }: Import): string | null {
   const says = (rule: string) => `${from} imports ${to}: ${rule}`
-  if (from.startsWith('scanner-runner/src/') && to.startsWith('src/') && !RUNNER_MAY_IMPORT.includes(to)) {
+  if (from.startsWith('scanner-runner/src/') && to.startsWith('src/') && !PROTOCOL.includes(to)) {
     return says('the runner takes only the protocol from the Worker')
   }
   if (!from.startsWith('src/')) return null
@@ -50,7 +54,7 @@ function violation({ from, to, typeOnly }: Import): string | null {
   if (isSpine(from) && toFeature && !typeOnly) return says('the spine imports no feature')
   if (!toFeature || fromFeature === toFeature || from === 'src/env.ts') return null
   const isTable = to.endsWith('/table.ts') && from.endsWith('/table.ts')
-  if (/\/(index|protocol|table)\.ts$/.test(to) && (!to.endsWith('/table.ts') || isTable)) return null
+  if (to.endsWith('/index.ts') || PROTOCOL.includes(to) || isTable) return null
   const sharedOfArea = to.split('/').length === 3
   return sharedOfArea || isRoot(from) ? null : says('a feature is reached through its index.ts')
 }
