@@ -14,7 +14,8 @@ export interface LocationChunk {
   json: string
 }
 
-const CHUNK_CHARACTERS = 350_000 // gzipped and in base64 it stays below 500 kB, far from D1's 2 MB a value
+const CHUNK_CHARACTERS = 32_000 // what a list opens for each artifact that it shows one package of
+const PACKAGE_CHARACTERS = 350_000 // gzipped and in base64 it stays below 500 kB, far from D1's 2 MB a value
 
 /** Cuts locations into chunks by package id. A package that alone is too large keeps its first paths. */
 export async function chunkLocations(locations: Locations): Promise<LocationChunk[]> {
@@ -42,7 +43,7 @@ function withinChunk(places: readonly Location[]): readonly Location[] {
   let size = 0
   const end = places.findIndex(([path]) => {
     size += path.length * 2 + 16
-    return size > CHUNK_CHARACTERS
+    return size > PACKAGE_CHARACTERS
   })
   return end === -1 ? places : places.slice(0, end)
 }

@@ -1,4 +1,6 @@
 export type { Refusal, RefusalCode } from './accept.ts'
+export { ENGINE_BIT, enginesOf } from './engines.ts'
+export { FINDING_LIST } from './finding-list.ts'
 export { gradeOf, riskOf } from './grade.ts'
 export { DanglingFinding } from './incoming.ts'
 export {
@@ -8,9 +10,23 @@ export {
   type Outcome,
   UnknownArtifact,
 } from './ingest.ts'
+export {
+  MATCH_FILTER_TEXTS,
+  MATCH_FILTERS,
+  MATCH_SORTS,
+  type MatchFilters,
+  type MatchSort,
+  matchConditions,
+} from './match-filters.ts'
+export { type MatchRow, matchColumns } from './match-row.ts'
 export { mergeVerdicts, type Said, type Verdict } from './merge.ts'
 export { identityOf, type PackageIdentity, renderPurl } from './package-key.ts'
+export { presentFinding, presentMatch } from './present-match.ts'
+export { type FindingListRequest, type FindingPlace, type FindingRow, listFindings } from './read.ts'
 export { recountArtifacts } from './recount.ts'
-export { recountStatement, rollUpStatement } from './recount-statements.ts'
+export { recountStatement, recountStatement, rollUpStatement, rollUpStatement } from './recount-statements.ts'
 export { retireArtifact, retireArtifacts } from './retire.ts'
+export { affectedCount, isShown } from './shown.ts'
+export { readTotal, totalStatement } from './total.ts'
+export { TRIAGE_STATUSES, type TriageStatus } from './triage-status.ts'
 export { FINDING_ENGINES_SQL, VISIBLE_SQL } from './visible.ts'

@@ -1,0 +1,41 @@
+import type { Statement } from '../../db/database.ts'
+import { sql } from '../../db/sql.ts'
+import { affectedCount } from './shown.ts'
+
+/** A match as lists read it. Times in milliseconds, `cvss` in tenths, `severity` 0 UNKNOWN … 4 CRITICAL. */
+export interface MatchRow {
+  id: number
+  vulnerability: string
+  packageId: number
+  name: string
+  version: string
+  severity: number
+  cvss: number | null
+  cvssVector: string | null
+  fixedVersion: string | null
+  /** JSON {engine: Verdict}. */
+  said: string
+  trivyFirst: number | null
+  grypeFirst: number | null
+  osvFirst: number | null
+  engines: number
+  status: number
+  seenAt: number
+  /** JSON [type, context]. */
+  package: string
+  /** JSON array, or null without advisory text. */
+  aliases: string | null
+  affected: number
+}
+
+/** Where an engine did not run everywhere, artifacts are counted one by one up to here. */
+const AFFECTED_COUNTED = 1000
+
+/** The columns of `MatchRow` over the alias `m`: two lookups and the exclusions of the match. */
+export const matchColumns = (org: number): Statement =>
+  sql`m.id, m.vulnerability, m.package AS packageId, m.name, m.version, m.severity, m.cvss,
+    m.cvss_vector AS cvssVector, m.fixed_version AS fixedVersion, m.said, m.trivy_first AS trivyFirst,
+    m.grype_first AS grypeFirst, m.osv_first AS osvFirst, m.engines, m.status, m.seen_at AS seenAt,
+    (SELECT json_array(p.type, p.context) FROM packages p WHERE p.id = m.package AND p.org = m.org) AS package,
+    (SELECT u.aliases FROM vulnerabilities u WHERE u.org = m.org AND u.id = m.vulnerability) AS aliases,
+    ${affectedCount(org, AFFECTED_COUNTED)} AS affected`

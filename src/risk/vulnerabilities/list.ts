@@ -1,0 +1,76 @@
+import type { Context } from '../../context.ts'
+import type { Statement } from '../../db/database.ts'
+import { allOf, raw, sql } from '../../db/sql.ts'
+import { keyset } from '../../http/keyset.ts'
+import { type Page, pageOf } from '../../http/pages.ts'
+import {
+  isShown,
+  type MatchRow,
+  matchColumns,
+  matchConditions,
+  readTotal,
+  totalStatement,
+} from '../findings/index.ts'
+import { armsOf, behindCursor, ORDER_COLUMNS, unionOf } from './arms.ts'
+import type { VulnerabilityListRequest } from './list-spec.ts'
+
+type Keyed = { k0: string | number; k1: string | number; k2?: string | number; k3?: string | number }
+
+/**
+ * The organization's matches that a live artifact shows, a page of them: one row for each vulnerability of a
+ * package version. One round trip. Reads two rows for each match it passes, and five to seven for each it returns.
+ */
+export async function listVulnerabilities(
+  ctx: Context,
+  request: VulnerabilityListRequest,
+): Promise<Page<MatchRow>> {
+  const { page, total } = vulnerabilityStatements(ctx.organization.num, request)
+  const [rows, counted] = await ctx.db.batch(total ? [page, total] : [page])
+  const found = rows!.rows as unknown as (MatchRow & Keyed)[]
+  return pageOf(request, found, total && readTotal(counted?.rows[0]), ({ k0, k1, k2, k3 }) =>
+    [k0, k1, k2, k3].filter((key) => key !== undefined),
+  )
+}
+
+/** The page, and the count of all pages where the cursor does not carry it. */
+export function vulnerabilityStatements(
+  org: number,
+  request: VulnerabilityListRequest,
+): { page: Statement; total: Statement | null } {
+  const columns = ORDER_COLUMNS[request.sort.column]
+  const arms = armsOf(request, org)
+  const filters = matchConditions(request.filters)
+  const filtered = allOf([...filters, shown(org, request)])
+  const keys = columns.map((column, index) => `${column} AS k${index}`).join(', ')
+  const { order, window } = keyset(
+    request,
+    columns.map((_, index) => `k${index}`),
+  )
+  const inOrder = unionOf(
+    arms,
+    `m.id AS match, ${keys}`,
+    (arm) => sql`${behindCursor(arm, request)} AND ${filtered}`,
+  )
+  return {
+    page: sql`SELECT ${matchColumns(org)}, ${raw(columns.map((_, index) => `page.k${index}`).join(', '))}
+      FROM (${inOrder} ORDER BY ${order} ${window}) page
+      CROSS JOIN matches m ON m.id = page.match`,
+    total: request.cursor
+      ? null
+      : totalStatement(
+          unionOf(arms, '1', () => filtered),
+          sql`SELECT count(*) FROM (${unionOf(arms, '1', () => allOf(filters))})`,
+        ),
+  }
+}
+
+/** True for matches that the list shows: by a live artifact, in the registry that was asked for. */
+function shown(org: number, { filters }: VulnerabilityListRequest): Statement {
+  if (filters.registry) {
+    return isShown(
+      org,
+      sql`(SELECT r.num FROM registries r WHERE r.id = ${filters.registry} AND r.org = ${org})`,
+    )
+  }
+  return filters.image ? raw('1') : isShown(org)
+}
