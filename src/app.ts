@@ -11,6 +11,7 @@ import { baseContext, type Hono, serve } from './http/serve.ts'
 import { apiKeyRoutes } from './identity/api-keys/index.ts'
 import { organizationRoutes } from './identity/organizations/index.ts'
 import { runnerRoutes } from './identity/runners/index.ts'
+import { registryRoutes } from './inventory/registries/index.ts'
 
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
@@ -18,6 +19,7 @@ export const endpoints: Endpoint[] = [
   ...organizationRoutes,
   ...runnerRoutes,
   ...apiKeyRoutes,
+  ...registryRoutes,
 ]
 
 /** Paths as clients meant them: the public sensor joins its base URL with `//`, and must never be redirected. */

@@ -20,6 +20,7 @@ CREATE TABLE registries (
   exclude_tags TEXT,
   status TEXT NOT NULL CHECK (status IN ('UNTESTED', 'ACTIVE', 'ERROR', 'DELETING')),
   status_reason TEXT,                           -- JSON {code, message}
+  image_count INTEGER NOT NULL DEFAULT 0,       -- kept by the triggers on images
   next_run_at INTEGER,
   sync_state TEXT NOT NULL DEFAULT 'idle' CHECK (sync_state IN ('idle', 'queued', 'running')),
   sync_cursor TEXT,                             -- JSON: where a bounded slice goes on
@@ -54,6 +55,13 @@ CREATE UNIQUE INDEX images_repository ON images(org, registry_id, repository);
 CREATE INDEX images_name ON images(org, name, id);
 CREATE INDEX images_created ON images(org, created_at, id);
 CREATE INDEX images_risk ON images(org, risk_order, id);
+
+CREATE TRIGGER images_added AFTER INSERT ON images BEGIN
+  UPDATE registries SET image_count = image_count + 1 WHERE id = new.registry_id AND org = new.org;
+END;
+CREATE TRIGGER images_removed AFTER DELETE ON images BEGIN
+  UPDATE registries SET image_count = image_count - 1 WHERE id = old.registry_id AND org = old.org;
+END;
 
 CREATE TABLE tags (
   id TEXT PRIMARY KEY,

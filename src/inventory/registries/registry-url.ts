@@ -1,5 +1,5 @@
 import { guardUrl } from '../../net/host-guard.ts'
-import { canonicalHost, isRepositoryName } from '../images/reference.ts'
+import { canonicalHost, isRepositoryName } from '../images/index.ts'
 
 export interface RegistryAddress {
   /** Where the v2 protocol is spoken: scheme, host and port, no path. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isRepositoryName, isTagName } from '../../images/reference.ts'
+import { isRepositoryName, isTagName } from '../../images/index.ts'
 import { done, fail, type RegistryOutcome } from '../errors.ts'
 import { isCursor, nextLink } from './links.ts'
 import type { Page, PageRequest } from './provider.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isDigest } from '../../images/reference.ts'
+import { isDigest } from '../../images/index.ts'
 import { platformText } from './platform.ts'
 
 export const INDEX_TYPES = [

@@ -1,6 +1,6 @@
 import { sha256HexOfBytes } from '../../../crypto/tokens.ts'
 import type { SafeReply } from '../../../net/safe-fetch.ts'
-import { isDigest } from '../../images/reference.ts'
+import { isDigest } from '../../images/index.ts'
 import { done, fail, type RegistryOutcome } from '../errors.ts'
 import { classifyManifest, ImageConfig, MANIFEST_ACCEPT, ManifestDocument } from './manifests.ts'
 import { choosePlatform, platformText } from './platform.ts'

@@ -1,0 +1,80 @@
+import type { BaseContext } from '../context.ts'
+import type { Env } from '../env.ts'
+import { newId } from '../ids.ts'
+import type { WorkMessage } from '../queue.ts'
+import { type Database, type Statement, statement } from './database.ts'
+
+const RESEND_AFTER = 120_000 // longer than a healthy queue takes; a doubled message changes nothing
+const MAX_BATCH = 100 // messages of one sendBatch
+
+/** A message and the row that promises it, for the batch that makes it true. */
+export interface Promised {
+  statement: Statement
+  message: WorkMessage
+}
+
+/** Puts `message` into the outbox of its organization's shard. `send` it after the batch has committed. */
+export function promise(message: WorkMessage, now: number): Promised {
+  const withId = { ...message, outboxId: newId('outbox') }
+  return {
+    message: withId,
+    statement: statement(
+      'INSERT INTO outbox (id, org, message, created_at, next_attempt_at) VALUES (?, ?, ?, ?, ?)',
+      withId.outboxId,
+      message.org,
+      JSON.stringify(withId),
+      now,
+      now + RESEND_AFTER,
+    ),
+  }
+}
+
+/** Sends promised messages after the reply. One that gets lost is sent again by the sweep. */
+export function sendPromised(ctx: Pick<BaseContext, 'env' | 'defer'>, promised: readonly Promised[]): void {
+  if (promised.length > 0)
+    ctx.defer(
+      send(
+        ctx.env,
+        promised.map(({ message }) => message),
+      ),
+    )
+}
+
+async function send(env: Env, messages: readonly WorkMessage[]): Promise<void> {
+  for (let at = 0; at < messages.length; at += MAX_BATCH) {
+    await env.WORK.sendBatch(messages.slice(at, at + MAX_BATCH).map((body) => ({ body })))
+  }
+}
+
+/** The rows of messages that were handled. */
+export const forgetPromised = (ids: readonly string[]): Statement =>
+  statement('DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))', JSON.stringify(ids))
+
+/**
+ * Sends again what was promised and not handled in time, at most `limit` messages of one shard. The wait doubles
+ * with the age of the promise. Returns how many were sent.
+ */
+export async function resendPromised(env: Env, db: Database, now: number, limit: number): Promise<number> {
+  const due = await db.all<{ id: string; message: string }>(
+    statement(
+      'SELECT id, message FROM outbox INDEXED BY outbox_due WHERE next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?',
+      now,
+      limit,
+    ),
+  )
+  if (due.length === 0) return 0
+  await db.run(
+    statement(
+      `UPDATE outbox SET next_attempt_at = ?1 + max(?2, ?1 - created_at)
+        WHERE id IN (SELECT value FROM json_each(?3)) AND next_attempt_at <= ?1`,
+      now,
+      RESEND_AFTER,
+      JSON.stringify(due.map(({ id }) => id)),
+    ),
+  )
+  await send(
+    env,
+    due.map(({ message }) => JSON.parse(message) as WorkMessage),
+  )
+  return due.length
+}

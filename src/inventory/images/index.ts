@@ -1,0 +1,12 @@
+export { chooseRegistry, type RegistryChoice, type RegistryPlace } from './choose-registry.ts'
+export {
+  canonicalHost,
+  formatAuthority,
+  type ImageReference,
+  isDigest,
+  isRepositoryName,
+  isTagName,
+  parseAuthority,
+  parseReference,
+  type ReferenceResult,
+} from './reference.ts'

@@ -1,0 +1,303 @@
+import { env } from 'cloudflare:workers'
+import { describe, expect, it } from 'vitest'
+import type { Env } from '../../../src/env.ts'
+import { aFakeRegistry, FAKE_CREDENTIALS, type FakeMode } from '../../fake-registry.ts'
+import { anOrganization, caller, type Json } from '../../world.ts'
+
+const CUSTOM = { name: 'Ours', provider: 'CUSTOM', url: 'https://registry.example.com/team' }
+
+describe('Registries', () => {
+  it('are created with the documented defaults and read back the same', async () => {
+    const ours = await anOrganization()
+    const made = await ours.post('/api/registries', CUSTOM)
+    expect(made.status, made.text).toBe(201)
+    expect(made.body.data).toMatchObject({
+      ...CUSTOM,
+      ...{ scanMethod: 'cloud', scanners: ['trivy', 'grype', 'syft'], schedule: 'daily', insecure: false },
+      ...{
+        includeTags: null,
+        excludeTags: null,
+        hasCredentials: false,
+        status: 'UNTESTED',
+        statusReason: null,
+      },
+      scanning: { method: 'cloud', scanners: ['trivy', 'grype', 'syft'], schedule: 'daily' },
+      ...{ imageCount: 0, lastSyncedAt: null },
+    })
+    expect(Date.parse(made.body.data.nextRunAt)).toBeGreaterThan(Date.now())
+    const { id } = made.body.data
+    expect(made.headers.get('Location')).toBe(`/api/registries/${id}`)
+    expect((await ours.get(`/api/registries/${id}`)).body.data.id).toBe(id)
+    const list = await (await ours.as('viewer')).get('/api/registries')
+    expect(list.body.data.map((registry: Json) => registry.id)).toEqual([id])
+    expect(list.body.meta.total).toBe(1)
+  })
+
+  it('are pages of 50 and less, newest first, by number and by link', async () => {
+    const ours = await anOrganization()
+    for (const name of ['a', 'b', 'c']) await ours.post('/api/registries', { ...CUSTOM, name })
+    const first = await ours.get('/api/registries?limit=2')
+    const next = await ours.get(first.body.links.next)
+    const names = [...first.body.data, ...next.body.data].map((registry: Json) => registry.name)
+    expect(names.sort()).toEqual(['a', 'b', 'c'])
+    expect(next.meter.trips).toBeLessThanOrEqual(2)
+    expect(await ours.get('/api/registries?limit=201')).toBeProblem(400, 'VALIDATION_ERROR')
+  })
+
+  it.each([
+    ['no url', { url: undefined }, 'url'],
+    ['a provider without an implementation', { provider: 'GHCR' }, 'provider'],
+    ['an unknown provider', { provider: 'FTP' }, 'provider'],
+    ['on_push', { schedule: 'on_push' }, 'schedule'],
+    ['an unknown schedule', { schedule: 'hourly' }, 'schedule'],
+    ['an unknown engine', { scanners: ['clamav'] }, 'scanners.0'],
+    ['no engine', { scanners: [] }, 'scanners'],
+    ['an empty name', { name: ' ' }, 'name'],
+    ['an unknown field', { colour: 'red' }, 'colour'],
+    ['a glob with a slash', { includeTags: 'a/b' }, 'includeTags'],
+    ['a user name with a colon', { credentials: { username: 'a:b', password: 'c' } }, 'credentials.username'],
+    ['credentials of another form', { credentials: { token: 'x' } }, 'credentials.username'],
+    ['http without insecure', { url: 'http://registry.example.com' }, 'url'],
+    ['insecure with https and no sensor', { insecure: true }, 'url'],
+    ['a user in the address', { url: 'https://user:pass@registry.example.com' }, 'url'],
+    ['a metadata address', { url: 'http://169.254.169.254', insecure: true }, 'url'],
+    ['a query', { url: 'https://registry.example.com/?a=b' }, 'url'],
+  ])('refuse %s with VALIDATION_ERROR', async (_, change, path) => {
+    const ours = await anOrganization()
+    const answer = await ours.post('/api/registries', { ...CUSTOM, ...change })
+    expect(answer).toBeProblem(400, 'VALIDATION_ERROR')
+    expect(answer.body.error.issues.map((issue: Json) => issue.path)).toContain(path)
+  })
+
+  it('are hidden from other organizations like ids that do not exist', async () => {
+    const [ours, theirs] = [await anOrganization(), await anOrganization()]
+    const { id } = (await theirs.post('/api/registries', CUSTOM)).body.data
+    for (const [method, tail, body] of [
+      ['GET', '', undefined],
+      ['PUT', '', { name: 'Mine' }],
+      ['DELETE', '', undefined],
+      ['POST', '/sync', undefined],
+      ['GET', '/sensor-status', undefined],
+    ] as const) {
+      const init = body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }
+      const hidden = await ours.send(method, `/api/registries/${id}${tail}`, init)
+      const random = await ours.send(method, `/api/registries/reg_00000000000000000000${tail}`, init)
+      expect(hidden).toBeProblem(404, 'NOT_FOUND')
+      expect(hidden.body).toEqual(random.body)
+    }
+    expect((await ours.get('/api/registries')).body.data).toEqual([])
+    expect((await theirs.get(`/api/registries/${id}`)).body.data.name).toBe('Ours')
+  })
+
+  it('admit roles as documented', async () => {
+    const ours = await anOrganization()
+    const { id } = (await ours.post('/api/registries', CUSTOM)).body.data
+    const [viewer, developer] = [await ours.as('viewer'), await ours.as('developer')]
+    expect(await developer.post('/api/registries', CUSTOM)).toBeProblem(403, 'FORBIDDEN')
+    expect(await developer.put(`/api/registries/${id}`, { name: 'x' })).toBeProblem(403, 'FORBIDDEN')
+    expect(await developer.delete(`/api/registries/${id}`)).toBeProblem(403, 'FORBIDDEN')
+    expect(await developer.post(`/api/registries/${id}/sync`)).toBeProblem(403, 'FORBIDDEN')
+    expect(await viewer.post('/api/registries/test-connection', CUSTOM)).toBeProblem(403, 'FORBIDDEN')
+    expect((await viewer.get(`/api/registries/${id}/sensor-status`)).status).toBe(200)
+  })
+
+  it('are created once for one Idempotency-Key, and the sensor key is not shown again', async () => {
+    const ours = await anOrganization()
+    const headers = { 'Idempotency-Key': 'connect-1' }
+    const first = await ours.post('/api/registries', { ...CUSTOM, scanMethod: 'sensor' }, headers)
+    const again = await ours.post('/api/registries', { ...CUSTOM, scanMethod: 'sensor' }, headers)
+    expect(first.body.data.sensorApiKey).toMatch(/^hg_ak_[0-9a-f]{48}$/)
+    expect(again.status).toBe(201)
+    expect(again.body.data.id).toBe(first.body.data.id)
+    expect(again.body.data).not.toHaveProperty('sensorApiKey')
+  })
+
+  it('cost at most three round trips to write and two to read', async () => {
+    const ours = await anOrganization()
+    await ours.get('/api/registries') // the key's first use is remembered once an hour
+    const made = await ours.post('/api/registries', { ...CUSTOM, credentials: FAKE_CREDENTIALS })
+    const path = `/api/registries/${made.body.data.id}`
+    const put = await ours.put(path, { name: 'Renamed' })
+    const got = await ours.get(path)
+    const gone = await ours.delete(path)
+    expect([made, put, gone].map((answer) => answer.meter.trips)).toEqual([3, 3, 3])
+    expect(got.meter.trips).toBe(2)
+    expect(made.meter.written).toBeLessThanOrEqual(14)
+  })
+})
+
+describe('Changing a registry', () => {
+  it('changes what is given and keeps the rest', async () => {
+    const ours = await anOrganization()
+    const made = await ours.post('/api/registries', { ...CUSTOM, includeTags: 'v*', excludeTags: '*-dev' })
+    const path = `/api/registries/${made.body.data.id}`
+    const scanning = { schedule: 'weekly', scanners: ['trivy', 'trivy'], excludeTags: null }
+    const changed = await ours.put(path, { name: 'New', scanning })
+    expect(changed.body.data).toMatchObject({
+      name: 'New',
+      scanning: {
+        method: 'cloud',
+        scanners: ['trivy'],
+        schedule: 'weekly',
+        includeTags: 'v*',
+        excludeTags: null,
+      },
+      url: CUSTOM.url,
+    })
+    expect((await ours.put(path, { scanning: { schedule: 'manual' } })).body.data.nextRunAt).toBeNull()
+    expect(await ours.put(path, { scanning: { schedule: 'on_push' } })).toBeProblem(400, 'VALIDATION_ERROR')
+    expect(await ours.put(path, { status: 'ACTIVE' })).toBeProblem(400, 'VALIDATION_ERROR')
+  })
+
+  it('sends stored credentials to no other address: a changed one needs them again', async () => {
+    const ours = await anOrganization()
+    const body = { ...CUSTOM, credentials: FAKE_CREDENTIALS }
+    const path = `/api/registries/${(await ours.post('/api/registries', body)).body.data.id}`
+    for (const change of [
+      { url: 'https://elsewhere.example.com/team' },
+      { url: 'http://registry.example.com/team', insecure: true },
+    ]) {
+      const refused = await ours.put(path, change)
+      expect(refused).toBeProblem(400, 'VALIDATION_ERROR')
+      expect(refused.body.error.issues[0].path).toBe('credentials')
+    }
+    const moved = await ours.put(path, {
+      url: 'https://elsewhere.example.com',
+      credentials: FAKE_CREDENTIALS,
+    })
+    expect(moved.body.data).toMatchObject({ url: 'https://elsewhere.example.com', hasCredentials: true })
+    const anonymous = await ours.put(path, { url: 'https://third.example.com', credentials: null })
+    expect(anonymous.body.data).toMatchObject({ url: 'https://third.example.com', hasCredentials: false })
+  })
+
+  it('keeps credentials that are not mentioned and removes them for null', async () => {
+    const ours = await anOrganization()
+    const body = { ...CUSTOM, credentials: FAKE_CREDENTIALS }
+    const path = `/api/registries/${(await ours.post('/api/registries', body)).body.data.id}`
+    expect((await ours.put(path, { name: 'x' })).body.data.hasCredentials).toBe(true)
+    expect((await ours.put(path, { credentials: null })).body.data.hasCredentials).toBe(false)
+  })
+
+  it('refuses another host once images are known', async () => {
+    const ours = await anOrganization()
+    const { id } = (await ours.post('/api/registries', CUSTOM)).body.data
+    const insert = `INSERT INTO images (id, org, registry_id, repository, name, created_at) VALUES (?, ?, ?, ?, ?, ?)`
+    await ours.db.run({
+      sql: insert,
+      params: [`img_${id}`, ours.organization.num, id, 'team/a', 'x/team/a', 1],
+    })
+    expect((await ours.get(`/api/registries/${id}`)).body.data.imageCount).toBe(1)
+    const url = 'https://elsewhere.example.com'
+    expect(await ours.put(`/api/registries/${id}`, { url })).toBeProblem(409, 'CONFLICT')
+  })
+
+  it('gives the sensor key when the method becomes sensor, and revokes it when it becomes cloud', async () => {
+    const ours = await anOrganization()
+    const path = `/api/registries/${(await ours.post('/api/registries', CUSTOM)).body.data.id}`
+    const sensor = (await ours.put(path, { scanning: { method: 'sensor' } })).body.data
+    expect(sensor.sensorApiKey).toMatch(/^hg_ak_/)
+    const known = async () => (await caller(sensor.sensorApiKey).get('/api/registries')).status
+    expect(await known()).toBe(403)
+    expect((await ours.put(path, { scanning: { method: 'cloud' } })).status).toBe(200)
+    expect(await known()).toBe(401)
+  })
+})
+
+describe('Deleting a registry', () => {
+  it('hides it at once, with its credentials and its sensor keys', async () => {
+    const ours = await anOrganization()
+    const body = { ...CUSTOM, scanMethod: 'sensor', credentials: FAKE_CREDENTIALS }
+    const made = (await ours.post('/api/registries', body)).body.data
+    const path = `/api/registries/${made.id}`
+    expect((await ours.delete(path)).body.data).toEqual({ id: made.id, deleted: true })
+    for (const answer of [
+      await ours.get(path),
+      await ours.put(path, { name: 'x' }),
+      await ours.delete(path),
+    ]) {
+      expect(answer).toBeProblem(404, 'NOT_FOUND')
+    }
+    expect((await ours.get('/api/registries')).body.data).toEqual([])
+    expect((await caller(made.sensorApiKey).get('/api/registries')).status).toBe(401)
+  })
+})
+
+describe('Testing a connection', () => {
+  const test = async (mode: FakeMode, credentials: Json | null = null) => {
+    const ours = await (await anOrganization()).as('developer')
+    const { url } = await aFakeRegistry(mode)
+    const answer = await ours.post('/api/registries/test-connection', {
+      ...{ provider: 'DOCKER_REGISTRY', url, insecure: true },
+      ...(credentials && { credentials }),
+    })
+    expect(answer.status, answer.text).toBe(200)
+    expect(answer.text).not.toMatch(/secret-internal-detail|<html/)
+    return answer.body.data
+  }
+
+  it('says how a registry authenticates', async () => {
+    expect(await test('open')).toEqual({ ok: true, authentication: 'none', reason: null })
+    expect(await test('basic', FAKE_CREDENTIALS)).toEqual({ ok: true, authentication: 'basic', reason: null })
+    expect(await test('token', FAKE_CREDENTIALS)).toEqual({
+      ok: true,
+      authentication: 'bearer',
+      reason: null,
+    })
+  })
+
+  it.each([
+    ['down', null, 'registry_unreachable'],
+    ['slow', null, 'registry_unreachable'],
+    ['html', null, 'registry_invalid_reply'],
+    ['error', null, 'registry_error'],
+    ['limited', null, 'registry_rate_limited'],
+    ['redirect', null, 'registry_unreachable'],
+    ['basic', null, 'registry_unauthorized'],
+    ['basic', { username: 'user', password: 'wrong' }, 'registry_unauthorized'],
+    ['token', { username: 'user', password: 'wrong' }, 'registry_unauthorized'],
+  ] as const)('says why a registry that is %s does not work (%o)', async (mode, credentials, code) => {
+    expect(await test(mode, credentials)).toMatchObject({ ok: false, authentication: null, reason: { code } })
+  })
+
+  it('refuses addresses that nobody may call', async () => {
+    const ours = await anOrganization()
+    for (const url of [
+      'http://169.254.169.254/',
+      'ftp://x.example.com',
+      'https://a b',
+      'https://[::ffff:1.2.3.4]',
+    ]) {
+      const body = { provider: 'CUSTOM', url, insecure: true }
+      expect(await ours.post('/api/registries/test-connection', body), url).toBeProblem(
+        400,
+        'VALIDATION_ERROR',
+      )
+    }
+  })
+})
+
+describe("A registry's sensor", () => {
+  it('is offline until it is heard of and two minutes after it fell silent', async () => {
+    const ours = await anOrganization()
+    const { id } = (await ours.post('/api/registries', { ...CUSTOM, scanMethod: 'sensor' })).body.data
+    const status = async () => (await ours.get(`/api/registries/${id}/sensor-status`)).body.data
+    expect(await status()).toEqual({
+      status: 'offline',
+      lastHeartbeatAt: null,
+      version: null,
+      currentJob: null,
+    })
+    const heard = (at: number) =>
+      (env as Env).DIRECTORY.prepare(
+        `INSERT OR REPLACE INTO agents (id, credential_id, identity, org, registry_id, name, version, hostname, platform,
+           protocol_version, capabilities, scanner_versions, registered_at, last_heartbeat_at)
+         VALUES (?, 'c', ?, ?, ?, 's', '0.1.0', 'h', 'linux/amd64', 1, '[]', '{}', 1, ?)`,
+      )
+        .bind(`agt_${id}`, id, ours.organization.num, id, at)
+        .run()
+    await heard(Date.now())
+    expect(await status()).toMatchObject({ status: 'online', version: '0.1.0', currentJob: null })
+    await heard(Date.now() - 121_000)
+    expect(await status()).toMatchObject({ status: 'offline', version: '0.1.0' })
+  })
+})
