@@ -145,6 +145,7 @@ export function namedPackage(parts: NamedPackage, notes: Notes): NamedPackage | 
       version: text(parts.source.version, 512, 'source'),
     },
     module: text(parts.module, 256, 'module') || null,
+    owner: text(parts.owner, 512, 'owner') || null,
     licenses: parts.licenses.map((license) => text(license, 256, 'license')).filter(Boolean),
   }
 }

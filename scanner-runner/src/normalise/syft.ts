@@ -159,7 +159,7 @@ export function parseSyft(
         module: ofOs
           ? (moduleOf(artifact.metadata) ?? purl?.qualifiers.get('modularitylabel') ?? null)
           : null,
-        owner: owners.get(artifact.id)?.slice(0, 512) ?? null,
+        owner: owners.get(artifact.id) ?? null,
         licenses: (artifact.licenses ?? []).map((license) => license.spdxExpression || license.value || ''),
         ...anchoreLocations(artifact.locations ?? [], notes),
       },

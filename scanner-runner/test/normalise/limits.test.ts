@@ -113,10 +113,14 @@ describe('what is larger than the envelope allows is cut, and the log says so', 
 describe('hostile text', () => {
   it('loses control characters and lone surrogates, and keeps the line breaks of a description', () => {
     const { vulnerabilities, packages } = normalise({
-      trivy: found({ Title: 'a\u0000b\u001b[31m\n', Description: 'a\r\nb\u0007\ud800', PkgName: 'p\u0000q' }),
+      trivy: found({
+        Title: 'a\u0000b\u001b[31m\n',
+        Description: 'a\r\nb\u0007\ud800',
+        PkgName: 'p\u0000\udc00q',
+      }),
     })
     expect(vulnerabilities[0]).toMatchObject({ title: 'ab[31m', description: 'a\nb\ufffd' })
-    expect(packages[0]!.name).toBe('pq')
+    expect(packages[0]!.name).toBe('p\ufffdq')
   })
 
   it('in the names of members changes no prototype', () => {

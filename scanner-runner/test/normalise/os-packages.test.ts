@@ -171,4 +171,59 @@ describe('the package of an OS', () => {
     })
     expect(labels.packages).toHaveLength(2)
   })
+
+  it('goes to the listed package of its own source where two have its name and version', () => {
+    const ng = { ...zlib, id: 'y', metadata: { source: 'zlib-ng', sourceVersion: '' } }
+    const trivy = trivyReport(os([{ ...deb, SrcName: 'zlib-ng' }]), debian)
+    const { packages } = normalise({ trivy, syft: syftReport([zlib, ng], { distro: {} }) })
+    expect(packages.map((pkg) => [pkg.source?.name, pkg.distro, pkg.listedBy])).toEqual([
+      ['zlib', null, ['syft']],
+      ['zlib-ng', 'debian-12', ['trivy', 'syft']],
+    ])
+  })
+
+  it('in two package databases has both paths and no third place for the layer', () => {
+    const twice = {
+      ...zlib,
+      locations: [at('/var/lib/dpkg/status'), at('/chroot/var/lib/dpkg/status', UPPER)],
+    }
+    const { packages } = normalise({ trivy: trivyReport(os([deb]), debian), syft: syftReport([twice]) })
+    expect(packages[0]!.locations).toEqual([
+      { path: '/chroot/var/lib/dpkg/status', layer: UPPER },
+      { path: '/var/lib/dpkg/status', layer: LAYER },
+    ])
+  })
+
+  it('of rpm has the same source by either engine: without the epoch that trivy adds', () => {
+    const purl = 'pkg:rpm/redhat/bind-libs@9.11-2.el8?epoch=32'
+    const rpm = {
+      Name: 'bind-libs',
+      Version: '9.11',
+      Release: '2.el8',
+      Epoch: 32,
+      SrcName: 'bind',
+      SrcVersion: '9.11',
+      SrcRelease: '2.el8',
+      SrcEpoch: 32,
+      Identifier: { PURL: purl },
+    }
+    const entry = {
+      id: 'b',
+      name: 'bind-libs',
+      version: '32:9.11-2.el8',
+      type: 'rpm',
+      purl,
+      metadata: { sourceRpm: 'bind-9.11-2.el8.src.rpm' },
+    }
+    const rhel = { distro: { id: 'rhel', versionID: '8.4' } }
+    const identities = (reports: object) =>
+      normalise(reports).packages.map(({ listedBy: _b, ...identity }) => identity)
+    const byTrivy = identities({
+      trivy: trivyReport(os([rpm], [], 'redhat'), { Family: 'redhat', Name: '8.4' }),
+    })
+    expect(byTrivy).toEqual(identities({ syft: syftReport([entry], rhel) }))
+    expect(byTrivy).toMatchObject([
+      { version: '32:9.11-2.el8', source: { name: 'bind', version: '9.11-2.el8' } },
+    ])
+  })
 })

@@ -54,4 +54,39 @@ describe('two copies of one version of which an OS package owns one', () => {
       'grype CVE-2020-14343 pypi/pyyaml@5.3.1 of python3-yaml',
     ])
   })
+
+  it("are told apart by grype's artifact id and trivy's package id, without any path", () => {
+    const grype = grypeReport([match('CVE-2020-14343', { ...yaml('owned', ''), locations: [] })])
+    const trivy = python([METADATA], [trivyFound(METADATA, { PkgPath: undefined })])
+    expect(told(normalise({ syft: twins, trivy, grype }))).toEqual([
+      'trivy CVE-2020-14343 pypi/pyyaml@5.3.1 of python3-yaml',
+      'grype CVE-2020-14343 pypi/pyyaml@5.3.1 of python3-yaml',
+    ])
+  })
+
+  it('have no owner but an OS package, and no OS package is owned', () => {
+    const overlap = (parent: string, child: string) => ({ parent, child, type: 'ownership-by-file-overlap' })
+    const other = { ...python3Yaml, id: 'e', name: 'a-deb', purl: 'pkg:deb/debian/a-deb@1' }
+    const artifactRelationships = [overlap('d', 'e'), overlap('free', 'owned'), overlap('d', 'nowhere')]
+    const syft = syftReport([python3Yaml, other, yaml('owned', METADATA), yaml('free', BY_PIP)], {
+      artifactRelationships,
+    })
+    expect(normalise({ syft }).packages.map((pkg) => pkg.owner)).toEqual([null, null, null])
+  })
+
+  it('owned by two OS packages have the first by name', () => {
+    const overlap = (parent: string) => ({ parent, child: 'owned', type: 'ownership-by-file-overlap' })
+    const artifacts = [
+      python3Yaml,
+      { ...python3Yaml, id: 'e', name: 'a-deb', purl: 'pkg:deb/debian/a-deb@1' },
+      yaml('owned', METADATA),
+    ]
+    for (const artifactRelationships of [
+      [overlap('d'), overlap('e')],
+      [overlap('e'), overlap('d')],
+    ])
+      expect(
+        normalise({ syft: syftReport(artifacts, { artifactRelationships }) }).packages.at(-1)!.owner,
+      ).toBe('a-deb')
+  })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BY_PIP, METADATA, match, ownership, python3Yaml, trivyFound, yaml } from './crafted-yaml.ts'
+import { BY_PIP, METADATA, match, ownership, python, python3Yaml, trivyFound, yaml } from './crafted-yaml.ts'
 import { at, grypeReport, LAYER, normalise, syftReport, trivyReport } from './reports.ts'
 
 describe('a package inside another file', () => {
@@ -102,5 +102,13 @@ describe('what only one engine names', () => {
       findings: [],
     })
     expect(normalise({ trivy: trivyReport([{ Target: 'Python', Class: 'lang-pkgs' }]) }).packages).toEqual([])
+  })
+
+  it('is not listed by the engine that only finds something in it', () => {
+    const grype = grypeReport([match('CVE-2020-14343', yaml('x', METADATA))])
+    const { packages } = normalise({ trivy: python([BY_PIP]), grype })
+    expect(packages.map((pkg) => [pkg.listedBy, pkg.locations.map((where) => where.path)])).toEqual([
+      [['trivy'], [`/${BY_PIP}`]],
+    ])
   })
 })
