@@ -29,16 +29,18 @@ const recordsFor = ({ records }: NamedFinding, id: string): AdvisoryRecord[] =>
 const FIX_ORDER: FixState[] = ['unknown', 'not-fixed', 'wont-fix', 'fixed']
 const CVSS_ORDER = ['nvd', 'ghsa']
 
-function byScore(a: CvssScore, b: CvssScore): number {
-  const rank = (source: string) =>
-    (CVSS_ORDER.indexOf(source) + CVSS_ORDER.length + 1) % (CVSS_ORDER.length + 1)
-  return rank(b.source) === rank(a.source)
-    ? byUnits(a.source, b.source) ||
-        byUnits(b.version, a.version) ||
-        b.score - a.score ||
-        byUnits(a.vector, b.vector)
-    : rank(a.source) - rank(b.source)
+/** nvd first, then ghsa, then the others by name. */
+function rankOf(source: string): number {
+  const at = CVSS_ORDER.indexOf(source)
+  return at < 0 ? CVSS_ORDER.length : at
 }
+
+const byScore = (a: CvssScore, b: CvssScore): number =>
+  rankOf(a.source) - rankOf(b.source) ||
+  byUnits(a.source, b.source) ||
+  byUnits(b.version, a.version) ||
+  b.score - a.score ||
+  byUnits(a.vector, b.vector)
 
 const distinctBy = <T>(values: T[], key: (value: T) => string): T[] => [
   ...new Map(values.map((value) => [key(value), value])).values(),

@@ -91,6 +91,15 @@ describe('what is larger than the envelope allows is cut, and the log says so', 
       'location.path cut at 4095 characters (1)',
     ],
     [
+      'an owner',
+      {
+        syft: syftReport([npm('a'), { id: 'o', name: long(513), type: 'deb' }], {
+          artifactRelationships: [{ parent: 'o', child: 'a', type: 'ownership-by-file-overlap' }],
+        }),
+      },
+      'package.owner cut at 512 characters (1)',
+    ],
+    [
       'a name of control characters',
       { syft: syftReport([npm('\u0001')]) },
       'packages without a name left out (1)',
