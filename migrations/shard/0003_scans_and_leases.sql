@@ -17,8 +17,11 @@ CREATE TABLE scans (
   status TEXT NOT NULL CHECK (status IN ('PENDING', 'IN_PROGRESS', 'COMPLETE', 'FAILED', 'CANCELLED')),
   partial INTEGER NOT NULL DEFAULT 0,
   reason TEXT,                                  -- JSON {code, message}
+  job_id TEXT,                                  -- jobs.id; NULL before dispatch and for a scan that follows another
   leader_id TEXT,                               -- the scan of the same digest whose result this one shares
   engines TEXT,                                 -- JSON: as presented
+  blobs TEXT,                                   -- JSON {"raw/trivy": {sha256, size, mediaType}, "sbom/cyclonedx": …}
+  result_key TEXT,                              -- the accepted envelope in R2; NULL once it expired
   critical INTEGER, high INTEGER, medium INTEGER, low INTEGER, unknown INTEGER,
   compliance TEXT,                              -- grade
   risk INTEGER,
@@ -38,51 +41,62 @@ CREATE INDEX scans_risk ON scans(org, risk, id);
 CREATE INDEX scans_artifact ON scans(org, artifact, created_at) WHERE artifact IS NOT NULL;
 CREATE INDEX scans_followers ON scans(org, leader_id) WHERE leader_id IS NOT NULL;
 CREATE INDEX scans_deadline ON scans(deadline_at) WHERE deadline_at IS NOT NULL;
-CREATE INDEX scans_running ON scans(org, registry_id) WHERE deadline_at IS NOT NULL;
+CREATE INDEX scans_running ON scans(org, registry_id, image) WHERE deadline_at IS NOT NULL;
 
 -- The lease's truth. One job a scan that does not follow another; gone some days after its scan ended.
 CREATE TABLE jobs (
-  id TEXT PRIMARY KEY,                          -- the scan's id
+  id TEXT PRIMARY KEY,                          -- the id of the scan it was made for; runners see it with shard and org
   org INTEGER NOT NULL,
+  scan_id TEXT NOT NULL,                        -- the scan it is for now: a cancelled leader hands it to a follower
   registry_id TEXT NOT NULL,
   pool TEXT NOT NULL,                           -- "cloud", or the registry's id for sensors
   state TEXT NOT NULL CHECK (state IN ('queued', 'leased', 'uploaded', 'done')),
   priority INTEGER NOT NULL,
-  rank INTEGER NOT NULL,                        -- fair-queue position of the organization in its pool
+  rank INTEGER NOT NULL,                        -- fair-queue position of the organization in its pool and priority
   digest TEXT,
+  wanted INTEGER NOT NULL,                      -- engines asked for (bits in the order of ENGINES)
+  needs INTEGER NOT NULL,                       -- engines that a runner must offer to take it early (bits)
   fence INTEGER NOT NULL DEFAULT 0,
   leases INTEGER NOT NULL DEFAULT 0,
   agent_id TEXT,
+  credential_id TEXT,                           -- whose key claimed it: every later call must come with the same
+  claim TEXT,                                   -- the poll that claimed it
   lease_until INTEGER,
   cancel INTEGER NOT NULL DEFAULT 0,
   phase TEXT NOT NULL,
   progress INTEGER NOT NULL,
   engines TEXT,                                 -- JSON: progress by engine
-  result_sha256 TEXT,                           -- envelope in R2
+  result_key TEXT,                              -- envelope in R2
   uploaded_at INTEGER,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
-);
+) WITHOUT ROWID;
 CREATE INDEX jobs_claim ON jobs(pool, priority, rank, created_at, id) WHERE state = 'queued';
-CREATE INDEX jobs_rank ON jobs(pool, org, rank) WHERE state = 'queued';
+CREATE INDEX jobs_rank ON jobs(pool, org, priority, rank) WHERE state = 'queued';
 CREATE INDEX jobs_in_flight ON jobs(org, registry_id, digest) WHERE state IN ('queued', 'leased', 'uploaded');
-CREATE INDEX jobs_agent ON jobs(agent_id) WHERE state = 'leased';
 CREATE INDEX jobs_lease ON jobs(lease_until) WHERE state = 'leased';
 CREATE INDEX jobs_uploaded ON jobs(uploaded_at) WHERE state = 'uploaded';
 CREATE INDEX jobs_done ON jobs(updated_at) WHERE state = 'done';
 
--- Blobs of a scan in R2, content-addressed within the organization.
+-- Which scans name a blob in R2, content-addressed within the organization. Written before the blob is stored.
 CREATE TABLE scan_blobs (
   org INTEGER NOT NULL,
   scan_id TEXT NOT NULL,
-  kind TEXT NOT NULL,                           -- "raw/trivy", "sbom/cyclonedx", "result"
   sha256 TEXT NOT NULL,
   size INTEGER NOT NULL,
-  media_type TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  PRIMARY KEY (org, scan_id, kind)
+  PRIMARY KEY (org, scan_id, sha256)
 ) WITHOUT ROWID;
 CREATE INDEX scan_blobs_content ON scan_blobs(org, sha256);
+
+-- Objects that nothing names any more, until R2 has deleted them. While its row is here no blob is stored under the key.
+CREATE TABLE blob_deletions (
+  org INTEGER NOT NULL,
+  object_key TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (org, object_key)
+) WITHOUT ROWID;
+CREATE INDEX blob_deletions_age ON blob_deletions(created_at);
 
 -- Messages that must leave: sent at once, and again by the cron until they are acknowledged.
 CREATE TABLE outbox (

@@ -22,6 +22,7 @@ export const REASONS = {
   runner_error: 'The runner failed.',
   timeout: 'The scan took longer than 60 minutes.',
   all_engines_failed: 'Every engine failed.',
+  dispatch_failed: 'The scan could not be started.',
   ingest_failed: 'The result could not be stored.',
   result_invalid: 'The runner uploaded a result that cannot be used.',
   // one engine

@@ -1,0 +1,68 @@
+import type { Env } from '../env.ts'
+
+/** The R2 prefix of an organization: everything it owns lies below, and nothing of anybody else. */
+const prefix = (org: number): string => `orgs/${org}/`
+
+/** Where a content-addressed blob of an organization lies. */
+export const blobKey = (org: number, sha256: string): string => `${prefix(org)}sha256/${sha256}`
+
+/** Where one accepted or refused upload of a job's result envelope lies: never written twice. */
+export const resultKey = (org: number, jobId: string, fence: number, upload: string): string =>
+  `${prefix(org)}results/${jobId}/${fence}-${upload}`
+
+const isInside = (org: number, key: string): boolean => key.startsWith(prefix(org))
+
+/** Thrown when the body's SHA-256 or length is not what was announced. Nothing was stored. */
+export class DigestMismatch extends Error {
+  constructor(cause: unknown) {
+    super('digest mismatch', { cause })
+    this.name = 'DigestMismatch'
+  }
+}
+
+/** Stores a blob once. R2 checks the SHA-256; an object that is there already is left as it is. */
+export async function putBlobObject(
+  env: Env,
+  org: number,
+  sha256: string,
+  body: ReadableStream | ArrayBuffer,
+  mediaType: string,
+): Promise<'stored' | 'exists'> {
+  try {
+    const object = await env.ARTIFACTS.put(blobKey(org, sha256), body, {
+      onlyIf: { etagDoesNotMatch: '*' },
+      sha256,
+      httpMetadata: { contentType: mediaType },
+    })
+    return object ? 'stored' : 'exists'
+  } catch (error) {
+    if (/checksum|SHA-256|sha256/i.test(String(error))) throw new DigestMismatch(error)
+    throw error
+  }
+}
+
+/** Stores an upload under a key of its own. `body` is a stream of known length or the bytes. */
+export async function putUpload(env: Env, key: string, body: ReadableStream | ArrayBuffer): Promise<void> {
+  await env.ARTIFACTS.put(key, body, { httpMetadata: { contentType: 'application/json' } })
+}
+
+/** An object of the organization, or null. A key outside its prefix is never read. */
+export async function readObject(env: Env, org: number, key: string): Promise<R2ObjectBody | null> {
+  return isInside(org, key) ? env.ARTIFACTS.get(key) : null
+}
+
+/** An object for a conditional request; without `body` the condition held and 304 is the answer. */
+export async function readObjectIf(
+  env: Env,
+  org: number,
+  key: string,
+  onlyIf: Headers,
+): Promise<R2ObjectBody | R2Object | null> {
+  return isInside(org, key) ? env.ARTIFACTS.get(key, { onlyIf }) : null
+}
+
+/** Deletes objects of one organization, at most 1000 in a call. Keys outside its prefix are left alone. */
+export async function deleteObjects(env: Env, org: number, keys: readonly string[]): Promise<void> {
+  const own = keys.filter((key) => isInside(org, key)).slice(0, 1000)
+  if (own.length > 0) await env.ARTIFACTS.delete(own)
+}

@@ -1,0 +1,8 @@
+export {
+  ARTIFACT_SQL,
+  IMAGE_SQL,
+  type ResolvedReference,
+  recordReference,
+  TAG_SQL,
+} from './record.ts'
+export { showArtifact, showImage } from './show.ts'

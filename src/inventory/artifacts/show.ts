@@ -1,0 +1,46 @@
+import { type Statement, statement } from '../../db/database.ts'
+
+/**
+ * After a scan of `artifact` under `tagId`: the tag shows it, unless it shows another platform of the same version
+ * that is the default one. Nothing is written where it is so already.
+ */
+export const showArtifact = (org: number, tagId: string, artifact: number): Statement =>
+  statement(
+    `UPDATE tags SET artifact = ?3 WHERE org = ?1 AND id = ?2 AND artifact IS NOT ?3
+      AND EXISTS (SELECT 1 FROM tag_artifacts l WHERE l.org = ?1 AND l.tag_id = ?2 AND l.artifact = ?3)
+      AND NOT EXISTS (SELECT 1 FROM tag_artifacts l CROSS JOIN artifacts a
+                       WHERE l.org = ?1 AND l.tag_id = ?2 AND l.artifact = tags.artifact AND a.id = l.artifact
+                         AND a.org = ?1 AND a.platform = 'linux/amd64')`,
+    org,
+    tagId,
+    artifact,
+  )
+
+/** The artifact an image shows: its latest tag's, or the one given where the image has no tag. */
+const SHOWN = `coalesce((SELECT t.artifact FROM tags t
+                          WHERE t.org = ?1 AND t.image_id = images.id AND t.name = images.latest_tag),
+                        CASE WHEN images.latest_tag IS NULL THEN ?2 END)`
+const COPIED = ['critical', 'high', 'medium', 'low', 'unknown', 'grade', 'risk'] as const
+const FROM_SHOWN = `FROM (SELECT 1) LEFT JOIN artifacts a ON a.org = ?1 AND a.id = ${SHOWN}`
+
+/** Copies what an image shows from its artifact: nulls where that was never scanned, no write where it is so. */
+const copy = (where: string): string =>
+  `UPDATE images SET (latest_artifact, last_scanned_at, ${COPIED.join(', ')}) =
+     (SELECT a.id, a.scanned_at, ${COPIED.map((name) => `a.${name}`).join(', ')} ${FROM_SHOWN})
+    WHERE ${where} AND EXISTS (SELECT 1 ${FROM_SHOWN} WHERE images.latest_artifact IS NOT a.id
+      OR images.last_scanned_at IS NOT a.scanned_at
+      OR ${COPIED.map((name) => `images.${name} IS NOT a.${name}`).join(' OR ')})`
+
+/** After a scan of `artifact`. */
+export const showImage = (org: number, imageId: string, artifact: number): Statement =>
+  statement(copy('images.org = ?1 AND images.id = ?3'), org, artifact, imageId)
+
+/** After a tag of this repository came or moved. */
+export const showRepository = (org: number, registryId: string, repository: string): Statement =>
+  statement(
+    copy('images.org = ?1 AND images.registry_id = ?3 AND images.repository = ?4'),
+    org,
+    null,
+    registryId,
+    repository,
+  )

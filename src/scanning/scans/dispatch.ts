@@ -1,0 +1,121 @@
+import type { Context } from '../../context.ts'
+import { statement } from '../../db/database.ts'
+import { runnerPool } from '../../db/objects.ts'
+import { auditRow } from '../../evidence/audit-log/index.ts'
+import { parseReference } from '../../inventory/images/reference.ts'
+import { isTransient, registryReason, retryAfterSeconds } from '../../inventory/registries/errors.ts'
+import type { ResolvedImage } from '../../inventory/registries/providers/provider.ts'
+import { RetryLater } from '../../retry-later.ts'
+import { LIVENESS } from '../bounds.ts'
+import { type ReasonCode, reason, type ScanReason } from '../reasons.ts'
+import { REGISTRY_PLACE_SQL, type RegistryAccess, type RegistryPlace } from '../registry-access.ts'
+import { engineBits, neededBits, offeredBits } from '../sensors/engine-bits.ts'
+import { dispatchResolved, dispatchUnresolved } from './dispatch-rows.ts'
+import { endScan } from './end.ts'
+
+export interface DispatchRow extends RegistryPlace {
+  scan_id: string
+  registry_id: string
+  image: string
+  repository: string
+  tag: string | null
+  platform: string | null
+  scanners: string
+  priority: number
+  scan_method: 'cloud' | 'sensor'
+  registry_status: string | null
+}
+
+/** Deliveries after which a registry that does not answer is a failure of the scan. */
+const MAX_ATTEMPTS = 4
+const MAX_WAIT = 300 // seconds; a registry that asks for longer is asked again earlier
+const MAX_LIVE_RUNNERS = 200 // of one pool, whose engines are looked at
+
+/**
+ * Makes a PENDING scan claimable: resolves it to one manifest, joins a job of the same digest in flight or
+ * becomes a job of its own. Running it again changes nothing. Registries whose jobs sensors run are not
+ * contacted. Throws RetryLater while the registry may still answer.
+ */
+export async function dispatchScan(
+  ctx: Context,
+  scanId: string,
+  attempt: number,
+  access: RegistryAccess,
+): Promise<void> {
+  const scan = await pendingScan(ctx, scanId)
+  if (!scan) return
+  if (scan.registry_status === null || scan.registry_status === 'DELETING') {
+    return failScan(ctx, scan, reason('registry_removed'))
+  }
+  const resolved = scan.scan_method === 'cloud' ? await resolve(ctx, scan, attempt, access) : null
+  if (resolved && 'code' in resolved) return failScan(ctx, scan, resolved)
+  const wanted = engineBits(JSON.parse(scan.scanners) as string[])
+  const pool = scan.scan_method === 'cloud' ? 'cloud' : scan.registry_id
+  const needs = neededBits(wanted, await liveEngines(ctx, pool))
+  if (needs === null) return failScan(ctx, scan, reason('engine_unavailable'))
+  const job = { pool, wanted, needs }
+  await ctx.db.batch(
+    resolved ? dispatchResolved(ctx, scan, resolved, job) : dispatchUnresolved(ctx, scan, job),
+  )
+  ctx.defer(runnerPool(ctx.env, pool).announce(ctx.organization.shard, ctx.now))
+}
+
+/** The scan with its registry, while nothing was done about it yet. */
+const pendingScan = (ctx: Context, scanId: string): Promise<DispatchRow | null> =>
+  ctx.db.first<DispatchRow>(
+    statement(
+      `SELECT s.id AS scan_id, s.registry_id, s.image, s.repository, s.tag, s.platform, s.scanners, s.priority,
+              r.scan_method, r.status AS registry_status, ${REGISTRY_PLACE_SQL}
+         FROM scans s LEFT JOIN registries r ON r.id = s.registry_id AND r.org = s.org
+        WHERE s.org = ? AND s.id = ? AND s.status = 'PENDING' AND s.job_id IS NULL AND s.leader_id IS NULL`,
+      ctx.organization.num,
+      scanId,
+    ),
+  )
+
+async function resolve(
+  ctx: Context,
+  scan: DispatchRow,
+  attempt: number,
+  access: RegistryAccess,
+): Promise<ResolvedImage | ScanReason> {
+  const reference = parseReference(scan.image)
+  if (!reference.ok) return reason('image_not_found', reference.message)
+  const name = reference.digest ?? reference.tag ?? 'latest'
+  const outcome = await access.resolveImage(ctx, scan, scan.repository, name, scan.platform)
+  if (outcome === 'unreadable') return reason('credentials_unavailable')
+  if (outcome.ok) return outcome.value
+  if (isTransient(outcome.error) && attempt < MAX_ATTEMPTS) {
+    const wait = retryAfterSeconds(outcome.error) ?? 5 * 2 ** attempt
+    throw new RetryLater(`registry: ${outcome.error.kind}`, Math.min(MAX_WAIT, Math.max(1, wait)))
+  }
+  return registryReason(outcome.error)
+}
+
+/** What each live runner of a pool offers. */
+async function liveEngines(ctx: Context, pool: string): Promise<number[]> {
+  const isCloud = pool === 'cloud'
+  const rows = await ctx.directory.all<{ scanner_versions: string }>(
+    statement(
+      `SELECT scanner_versions FROM agents INDEXED BY agents_of_registry
+        WHERE org IS ? AND registry_id IS ? AND last_heartbeat_at > ? ORDER BY last_heartbeat_at DESC LIMIT ?`,
+      isCloud ? null : ctx.organization.num,
+      isCloud ? null : pool,
+      ctx.now - LIVENESS,
+      MAX_LIVE_RUNNERS,
+    ),
+  )
+  return rows.map((row) => offeredBits(JSON.parse(row.scanner_versions) as Record<string, string>))
+}
+
+async function failScan(ctx: Context, scan: { scan_id: string }, why: ScanReason): Promise<void> {
+  const org = ctx.organization.num
+  await ctx.db.batch([
+    ...endScan(org, scan.scan_id, { status: 'FAILED', reason: why }, ctx.now),
+    auditRow(ctx, org, 'scan.failed', `scan:${scan.scan_id}`, { id: scan.scan_id, reason: why }),
+  ])
+}
+
+/** Ends a scan that could not be dispatched however often it was tried. */
+export const failDispatch = (ctx: Context, scanId: string, code: ReasonCode): Promise<void> =>
+  failScan(ctx, { scan_id: scanId }, reason(code))

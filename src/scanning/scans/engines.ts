@@ -1,0 +1,69 @@
+import { reason, type ScanReason } from '../reasons.ts'
+import type { EngineDatabase, EngineName, EngineRun, Result } from '../sensors/result.ts'
+
+export type EngineStatus = 'pending' | 'running' | 'succeeded' | 'failed' | 'unavailable' | 'skipped'
+
+/** One engine of a scan, as the API shows it and as it is stored beside the scan. */
+export interface ScanEngine {
+  name: string
+  version: string | null
+  status: EngineStatus
+  durationMs: number | null
+  reason: ScanReason | null
+  database: EngineDatabase | null
+}
+
+/** Why an engine's output was recorded but changed no finding. */
+export interface EngineRefusal {
+  engine: EngineName
+  code: string
+}
+
+/** Every engine asked for, and none else: one that the runner does not mention was not available to it. */
+export function scanEngines(
+  asked: readonly string[],
+  runs: readonly EngineRun[],
+  refused: readonly EngineRefusal[],
+): ScanEngine[] {
+  return asked.map((name) => {
+    const run = runs.find((candidate) => candidate.name === name)
+    if (!run) return { ...pendingEngine(name), status: 'unavailable', reason: reason('engine_unavailable') }
+    const refusal = refused.find(({ engine }) => engine === name)
+    return {
+      name,
+      version: run.version,
+      status: run.status,
+      durationMs: run.durationMs,
+      reason: refusal ? refusalReason(refusal.code) : (run.reason as ScanReason | null),
+      database: run.database,
+    }
+  })
+}
+
+const refusalReason = (code: string): ScanReason =>
+  code === 'database_from_future' ? reason('database_from_future') : reason('database_older')
+
+export const pendingEngine = (name: string): ScanEngine => ({
+  name,
+  version: null,
+  status: 'pending',
+  durationMs: null,
+  reason: null,
+  database: null,
+})
+
+/** How a scan ends, from what its engines did: any success is a result, anything less than all of them partial. */
+export function outcomeOf(
+  engines: readonly ScanEngine[],
+  result: Pick<Result, 'scan' | 'image'>,
+): { kind: 'complete'; partial: boolean } | { kind: 'failed'; reason: ScanReason } {
+  const succeeded = engines.filter(({ status }) => status === 'succeeded').length
+  if (succeeded > 0 && result.image) {
+    const isPartial = succeeded < engines.length || engines.some(({ reason: why }) => why !== null)
+    return { kind: 'complete', partial: isPartial }
+  }
+  const given = result.scan.reason as ScanReason | null
+  if (given) return { kind: 'failed', reason: given }
+  const unavailable = engines.every(({ status }) => status === 'unavailable')
+  return { kind: 'failed', reason: reason(unavailable ? 'engine_unavailable' : 'all_engines_failed') }
+}

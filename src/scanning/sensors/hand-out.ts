@@ -1,0 +1,102 @@
+import type { BaseContext } from '../../context.ts'
+import { sealCredentials } from '../../crypto/sealed-credentials.ts'
+import { organizationByNum } from '../../db/organizations.ts'
+import { tenantDb } from '../../db/shards.ts'
+import { jobWireId } from '../../ids.ts'
+import { parseReference } from '../../inventory/images/reference.ts'
+import { DEFAULT_PLATFORM } from '../../inventory/registries/providers/platform.ts'
+import { reason } from '../reasons.ts'
+import type { RegistryAccess } from '../registry-access.ts'
+import { endJob, endScanOfJob } from '../scans/end.ts'
+import { type ClaimedJob, claimJob } from './claim.ts'
+import { enginesOf, offeredBits } from './engine-bits.ts'
+import { type Job, LEASE_SECONDS, PublicJwk } from './protocol.ts'
+import { releaseJob } from './release.ts'
+import { liveAgent, type RunnerIdentity } from './runner-identity.ts'
+
+const CREDENTIALS_SECONDS = 300 // a pull begins well within; the JWE is worth nothing afterwards
+
+/**
+ * One job for a polling runner, or none. Credentials leave only here, sealed to the key the agent registered; an
+ * agent without a key gets no job. A job whose credentials do not open ends FAILED and is not handed out.
+ */
+export async function pollJob(
+  ctx: BaseContext,
+  runner: RunnerIdentity,
+  agentId: string,
+  access: RegistryAccess,
+): Promise<Job | null> {
+  const agent = await liveAgent(ctx, runner, agentId)
+  if (!agent?.capabilities.includes('lease')) return null
+  const publicKey = PublicJwk.safeParse(agent.publicKey && JSON.parse(agent.publicKey))
+  if (!publicKey.success) return null
+  const offered = offeredBits(agent.scannerVersions)
+  const claimed = await claimJob(ctx, runner, agentId, offered)
+  if (!claimed) return null
+  const credentials = await sealedCredentials(ctx, claimed, { id: agentId, publicKey: publicKey.data }, access).catch(
+    async (error: unknown) => {
+      await giveBack(ctx, claimed)
+      throw error
+    },
+  )
+  if (credentials === 'unreadable') {
+    await failJob(ctx, claimed)
+    return null
+  }
+  return jobOf(claimed, offered, credentials)
+}
+
+function jobOf(claimed: ClaimedJob, offered: number, credentials: string | null): Job {
+  const { host, repository, tag, digest } = claimed
+  const reference = parseReference(claimed.image)
+  const asked = reference.ok ? reference.digest : null
+  const version = digest ?? asked
+  return {
+    id: jobWireId(claimed.shard, claimed.org, claimed.jobId),
+    type: 'scan',
+    createdAt: new Date(claimed.created_at).toISOString(),
+    scan: {
+      imageRef: version ? `${host}/${repository}@${version}` : `${host}/${repository}:${tag ?? 'latest'}`,
+      source: 'registry',
+      scanners: enginesOf(claimed.wanted & offered),
+    },
+    lease: { fence: claimed.fence, seconds: LEASE_SECONDS },
+    platform: claimed.platform ?? DEFAULT_PLATFORM,
+    digest,
+    indexDigest: claimed.index_digest,
+    insecure: claimed.insecure === 1,
+    credentials,
+  }
+}
+
+async function sealedCredentials(
+  ctx: BaseContext,
+  claimed: ClaimedJob,
+  agent: { id: string; publicKey: PublicJwk },
+  access: RegistryAccess,
+): Promise<string | null | 'unreadable'> {
+  if (claimed.credentials === null) return null
+  const organization = await organizationByNum(ctx.directory, claimed.org, ctx.now)
+  if (!organization) return 'unreadable'
+  const secret = await access.pullCredentials({ ...ctx, organization }, claimed)
+  if (secret === null || secret === 'unreadable') return secret
+  return sealCredentials(agent.publicKey, secret, {
+    job: jobWireId(claimed.shard, claimed.org, claimed.jobId),
+    fence: claimed.fence,
+    runner: agent.id,
+    host: claimed.host,
+    exp: Math.floor(ctx.now / 1000) + CREDENTIALS_SECONDS,
+  })
+}
+
+async function failJob(ctx: BaseContext, { shard, org, jobId }: ClaimedJob): Promise<void> {
+  const ending = { status: 'FAILED', reason: reason('credentials_unavailable') } as const
+  await tenantDb(ctx.env, shard, ctx.directory.meter)!.batch([
+    ...endScanOfJob(org, jobId, ending, ctx.now),
+    endJob(org, jobId, ctx.now),
+  ])
+}
+
+/** The secrets are out of reach for the moment: somebody else may have the job. */
+const giveBack = (ctx: BaseContext, { shard, org, jobId, fence }: ClaimedJob) =>
+  tenantDb(ctx.env, shard, ctx.directory.meter)!.run(releaseJob(org, jobId, fence, ctx.now))

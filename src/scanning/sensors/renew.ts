@@ -1,0 +1,102 @@
+import type { BaseContext } from '../../context.ts'
+import { type Database, type Statement, statement } from '../../db/database.ts'
+import { tenantDb } from '../../db/shards.ts'
+import { parseJobWireId } from '../../ids.ts'
+import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS } from './protocol.ts'
+import { liveAgent, type RunnerIdentity } from './runner-identity.ts'
+
+const RENEW_BELOW = 80_000 // every second heartbeat writes; the lease left is never under two heartbeats
+
+interface Beat {
+  wireId: string
+  jobId: string
+  org: number
+  shard: string
+  fence: number
+  progress: HeartbeatRequest['jobs'][number]['progress']
+}
+
+interface LeaseRow {
+  id: string
+  org: number
+  state: string
+  fence: number
+  lease_until: number | null
+  cancel: number
+}
+
+/**
+ * Extends the leases that the runner still holds and says for each job named how long, and whether to stop. A
+ * job that is not its own any more, or never was, is answered with 0 seconds and changes nothing.
+ */
+export async function renewLeases(
+  ctx: BaseContext,
+  runner: RunnerIdentity,
+  input: HeartbeatRequest,
+): Promise<HeartbeatReply> {
+  if (input.agentId) ctx.defer(liveAgent(ctx, runner, input.agentId))
+  const beats = input.jobs.flatMap((job): Beat[] => {
+    const place = parseJobWireId(job.id)
+    const isOwn = place && (runner.org === null || runner.org === place.org)
+    return isOwn ? [{ wireId: job.id, ...place, fence: job.fence, progress: job.progress }] : []
+  })
+  const rows = new Map<string, LeaseRow>()
+  const byShard = Map.groupBy(beats, (beat) => beat.shard)
+  for (const [shard, ofShard] of byShard) {
+    const db = tenantDb(ctx.env, shard, ctx.directory.meter)
+    if (db) for (const row of await renewInShard(db, ctx.now, runner, ofShard)) rows.set(`${row.org}/${row.id}`, row)
+  }
+  return {
+    jobs: input.jobs.map(({ id, fence }) => {
+      const place = parseJobWireId(id)
+      return { id, ...answer(place && rows.get(`${place.org}/${place.jobId}`), fence, ctx.now) }
+    }),
+  }
+}
+
+function answer(row: LeaseRow | null | undefined, fence: number, now: number) {
+  if (!row || row.fence !== fence) return { leaseSeconds: 0, cancel: false }
+  if (row.state !== 'leased') return { leaseSeconds: 0, cancel: row.cancel === 1 }
+  return { leaseSeconds: Math.max(0, Math.floor((row.lease_until! - now) / 1000)), cancel: row.cancel === 1 }
+}
+
+async function renewInShard(
+  db: Database,
+  now: number,
+  runner: RunnerIdentity,
+  beats: readonly Beat[],
+): Promise<LeaseRow[]> {
+  const results = await db.batch([
+    ...beats.map((beat) => renew(beat, runner, now)),
+    statement(
+      `SELECT j.id, j.org, j.state, j.fence, j.lease_until, j.cancel
+         FROM json_each(?1) b CROSS JOIN jobs j
+        WHERE j.id = b.value ->> 'jobId' AND j.org = b.value ->> 'org' AND j.credential_id = ?2`,
+      JSON.stringify(beats.map(({ jobId, org }) => ({ jobId, org }))),
+      runner.credentialId,
+    ),
+  ])
+  return results.at(-1)!.rows as unknown as LeaseRow[]
+}
+
+/** Lease and progress in one UPDATE, which is left out while neither has anything new. Progress never falls. */
+function renew(beat: Beat, runner: RunnerIdentity, now: number): Statement {
+  const engines = beat.progress ? JSON.stringify(beat.progress.engines) : null
+  return statement(
+    `UPDATE jobs SET lease_until = ?1, phase = coalesce(?2, phase), progress = max(progress, coalesce(?3, 0)),
+            engines = coalesce(?4, engines), updated_at = ?5
+      WHERE org = ?6 AND id = ?7 AND state = 'leased' AND fence = ?8 AND credential_id = ?9 AND lease_until > ?5
+        AND (lease_until < ?10 OR phase IS NOT coalesce(?2, phase) OR progress < coalesce(?3, 0)
+             OR engines IS NOT coalesce(?4, engines))`,
+    now + LEASE_SECONDS * 1000,
+    beat.progress?.phase ?? null,
+    beat.progress?.progress ?? null,
+    engines,
+    now,
+    beat.org,
+    beat.jobId,
+    beat.fence,
+    runner.credentialId,
+    now + RENEW_BELOW,
+  )
+}

@@ -1,0 +1,34 @@
+import type { BaseContext, Context } from './context.ts'
+import { organizationByNum } from './db/organizations.ts'
+import { directoryDb, newMeter, placedDb } from './db/shards.ts'
+import type { Env } from './env.ts'
+import { newId } from './ids.ts'
+
+/** The context of work that nobody's request started: queue messages and the cron. */
+export function systemBase(env: Env, execution: Pick<ExecutionContext, 'waitUntil'>, now: number): BaseContext {
+  return {
+    env,
+    requestId: newId('request'),
+    now,
+    ip: null,
+    directory: directoryDb(env, newMeter()),
+    defer: (work) => execution.waitUntil(work.catch(logDeferred)),
+  }
+}
+
+/** The same inside one organization; null when there is no such organization any more. */
+export async function systemContext(base: BaseContext, org: number, job: string): Promise<Context | null> {
+  const organization = await organizationByNum(base.directory, org, base.now)
+  if (!organization) return null
+  return {
+    ...base,
+    organization,
+    actor: { kind: 'system', job },
+    db: placedDb(base.env, organization.shard, base.directory.meter),
+    rememberReply: () => [],
+  }
+}
+
+function logDeferred(error: unknown): void {
+  console.error(JSON.stringify({ level: 'error', event: 'deferred_work_failed', error: String(error) }))
+}
