@@ -1,12 +1,111 @@
+import type { Context } from './context.ts'
+import { forgetPromised } from './db/outbox.ts'
+import { placedDb } from './db/shards.ts'
 import type { Env } from './env.ts'
+import { RetryLater } from './retry-later.ts'
+import { dispatchScan, failDispatch } from './scanning/scans/dispatch.ts'
+import { expireOutputs } from './scanning/scans/expire-outputs.ts'
+import { giveUpIngest } from './scanning/scans/give-up-ingest.ts'
+import { ingestScan } from './scanning/scans/ingest.ts'
+import { scheduleRegistryScans } from './scanning/schedules/schedule-registry.ts'
+import { storedRegistryAccess } from './scanning/stored-registry-access.ts'
+import { systemBase, systemContext } from './system-context.ts'
 
 /** Every message of the work queue: a kind and ids, never payloads. A handler may run twice. */
 export type WorkMessage =
   | { kind: 'scan.dispatch'; org: number; scanId: string; outboxId?: string }
   | { kind: 'scan.ingest'; org: number; scanId: string; outboxId?: string }
+  | {
+      kind: 'registry.schedule'
+      org: number
+      registryId: string
+      after: { repository: string; tag: string } | null
+      outboxId?: string
+    }
   | { kind: 'registry.sync'; org: number; registryId: string; outboxId?: string }
   | { kind: 'registry.delete'; org: number; registryId: string; outboxId?: string }
   | { kind: 'artifacts.recount'; org: number; seq: number; after: number; outboxId?: string }
   | { kind: 'artifacts.retire'; org: number; imageId: string; outboxId?: string }
 
-export async function handleQueue(_batch: MessageBatch<WorkMessage>, _env: Env): Promise<void> {}
+type Kind = WorkMessage['kind']
+type MessageOf<K extends Kind> = Extract<WorkMessage, { kind: K }>
+
+interface Handler<K extends Kind> {
+  /** Does the work; what it throws is tried again, a RetryLater when it says. `attempt` counts deliveries from 1. */
+  handle(ctx: Context, message: MessageOf<K>, attempt: number): Promise<unknown>
+  /** What remains to be said once every attempt failed. Without it the message is only logged. */
+  giveUp?(ctx: Context, message: MessageOf<K>): Promise<unknown>
+}
+
+const HANDLERS: { [K in Kind]?: Handler<K> } = {
+  'scan.dispatch': {
+    handle: (ctx, { scanId }, attempt) => dispatchScan(ctx, scanId, attempt, storedRegistryAccess),
+    giveUp: (ctx, { scanId }) => failDispatch(ctx, scanId, 'dispatch_failed'),
+  },
+  'scan.ingest': {
+    handle: async (ctx, { scanId }) => {
+      await ingestScan(ctx, scanId)
+      await expireOutputs(ctx, scanId)
+    },
+    giveUp: (ctx, { scanId }) => giveUpIngest(ctx, scanId),
+  },
+  'registry.schedule': {
+    handle: (ctx, { registryId, after }) => scheduleRegistryScans(ctx, registryId, after),
+  },
+}
+
+const DEAD_LETTERS = 'harborguard-dead-letters'
+const MAX_RETRY_SECONDS = 300
+
+/** Each message is acknowledged or tried again by itself; one that fails holds up no other. */
+export async function handleQueue(
+  batch: MessageBatch<WorkMessage>,
+  env: Env,
+  execution: ExecutionContext,
+): Promise<void> {
+  const isDead = batch.queue === DEAD_LETTERS
+  for (const message of batch.messages) {
+    try {
+      await handleMessage(env, execution, message, isDead)
+      message.ack()
+    } catch (error) {
+      const delaySeconds = delayOf(error, message.attempts)
+      log(error instanceof RetryLater ? 'info' : 'error', 'message_retried', message, { delaySeconds, error })
+      message.retry({ delaySeconds })
+    }
+  }
+}
+
+async function handleMessage(
+  env: Env,
+  execution: ExecutionContext,
+  message: Message<WorkMessage>,
+  isDead: boolean,
+): Promise<void> {
+  const { body } = message
+  const base = systemBase(env, execution, Date.now())
+  const ctx = await systemContext(base, body.org, body.kind)
+  const handler = HANDLERS[body.kind] as Handler<Kind> | undefined
+  if (!ctx || !handler) return log('error', 'message_unroutable', message)
+  if (isDead) {
+    log('error', 'message_dead', message)
+    await handler.giveUp?.(ctx, body as never)
+  } else {
+    await handler.handle(ctx, body as never, message.attempts)
+  }
+  if (body.outboxId) {
+    const db = placedDb(env, ctx.organization.shard, base.directory.meter)
+    await db.run(forgetPromised([body.outboxId]))
+  }
+}
+
+function delayOf(error: unknown, attempts: number): number {
+  const wanted = error instanceof RetryLater ? error.delaySeconds : 2 ** Math.min(attempts, 8)
+  return Math.min(MAX_RETRY_SECONDS, Math.max(1, Math.ceil(wanted)))
+}
+
+/** Ids and kinds only: a message holds nothing else. */
+function log(level: 'info' | 'error', event: string, message: Message<WorkMessage>, more: object = {}): void {
+  const details = 'error' in more ? { ...more, error: String(more.error) } : more
+  console[level](JSON.stringify({ level, event, attempts: message.attempts, ...message.body, ...details }))
+}

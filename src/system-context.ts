@@ -5,7 +5,11 @@ import type { Env } from './env.ts'
 import { newId } from './ids.ts'
 
 /** The context of work that nobody's request started: queue messages and the cron. */
-export function systemBase(env: Env, execution: Pick<ExecutionContext, 'waitUntil'>, now: number): BaseContext {
+export function systemBase(
+  env: Env,
+  execution: Pick<ExecutionContext, 'waitUntil'>,
+  now: number,
+): BaseContext {
   return {
     env,
     requestId: newId('request'),

@@ -1,4 +1,5 @@
 import { createApp } from './app.ts'
+import { handleScheduled } from './cron.ts'
 import type { Env } from './env.ts'
 import { handleQueue, type WorkMessage } from './queue.ts'
 
@@ -10,4 +11,5 @@ const app = createApp()
 export default {
   fetch: (request, env, execution) => app.fetch(request, env, execution),
   queue: handleQueue,
+  scheduled: (controller, env, execution) => handleScheduled(env, execution, controller.scheduledTime),
 } satisfies ExportedHandler<Env, WorkMessage>

@@ -1,4 +1,4 @@
-import type { Context } from '../context.ts'
+import type { BaseContext, Context } from '../context.ts'
 import type { UsernamePassword } from '../inventory/registries/credentials.ts'
 import type { RegistryOutcome } from '../inventory/registries/errors.ts'
 import type { ResolvedImage } from '../inventory/registries/providers/provider.ts'
@@ -19,7 +19,7 @@ export interface RegistryPlace {
 export const REGISTRY_PLACE_SQL =
   'r.id, r.provider, r.url, r.host, r.insecure, r.credentials, r.dek, r.kek_version'
 
-type InOrganization = Pick<Context, 'env' | 'now' | 'directory' | 'organization'>
+type InOrganization = BaseContext & Pick<Context, 'organization'>
 
 /** How scanning reaches registries. Tests give their own. */
 export interface RegistryAccess {
@@ -38,5 +38,8 @@ export interface RegistryAccess {
    * What a runner pulls with; null for anonymous access, `unreadable` when the stored secret does not open.
    * Throws SecretsUnavailable without root keys.
    */
-  pullCredentials(ctx: InOrganization, registry: RegistryPlace): Promise<UsernamePassword | null | 'unreadable'>
+  pullCredentials(
+    ctx: InOrganization,
+    registry: RegistryPlace,
+  ): Promise<UsernamePassword | null | 'unreadable'>
 }

@@ -20,6 +20,7 @@ export interface ResolvedReference {
 }
 
 const PIN_MILLISECONDS = 30 * 24 * 3_600_000 // what was scanned by digest stays current without a tag
+const PIN_RESOLUTION = 24 * 3_600_000 // a pin is renewed at most once a day
 
 /** The image's id by its natural key; takes `[org, registryId, repository]` at ?1 to ?3. */
 const IMAGE = '(SELECT id FROM images WHERE org = ?1 AND registry_id = ?2 AND repository = ?3)'
@@ -57,8 +58,8 @@ function recordArtifact(to: ResolvedReference, now: number): Statement {
     `INSERT INTO artifacts (org, image_id, image_name, registry_num, digest, platform, pinned_until, seen_at)
      SELECT ?1, i.id, i.name, r.num, ?4, ?5, ?6, ?7 FROM images i CROSS JOIN registries r
       WHERE i.org = ?1 AND i.registry_id = ?2 AND i.repository = ?3 AND r.id = ?2 AND r.org = ?1
-     ON CONFLICT (org, image_id, digest) DO UPDATE SET live = 1, pinned_until = max(coalesce(pinned_until, 0), ?6)
-      WHERE live = 0 OR pinned_until < ?6 - 86400000 OR (pinned_until IS NULL AND ?6 IS NOT NULL)`,
+     ON CONFLICT (org, image_id, digest) DO UPDATE SET pinned_until = ?6
+      WHERE ?6 IS NOT NULL AND coalesce(pinned_until, 0) < ?6 - ${PIN_RESOLUTION}`,
     ...key(to),
     to.digest,
     to.platform,
@@ -139,7 +140,7 @@ function leaveOldArtifacts(to: ResolvedReference, tag: string, now: number): Sta
 const showScannedArtifact = (to: ResolvedReference, tag: string): Statement =>
   statement(
     `UPDATE tags SET artifact = ${ARTIFACT_SQL} WHERE org = ?1 AND id = ${TAG_SQL} AND artifact IS NULL
-      AND EXISTS (SELECT 1 FROM artifacts WHERE org = ?1 AND id = ${ARTIFACT_SQL} AND scanned_at IS NOT NULL)`,
+      AND EXISTS (SELECT 1 FROM artifacts WHERE org = ?1 AND id = ${ARTIFACT_SQL} AND scanned_at IS NOT NULL AND live = 1)`,
     ...key(to),
     to.digest,
     tag,

@@ -1,19 +1,20 @@
 import { type Statement, statement } from '../../db/database.ts'
 
 /**
- * After a scan of `artifact` under `tagId`: the tag shows it, unless it shows another platform of the same version
- * that is the default one. Nothing is written where it is so already.
+ * After a scan of `artifact`: each tag that `tagIds` selects (SQL over `?1`, the organization, and `?3`) and that
+ * names the artifact shows it, unless it shows another platform of the same version that is the default one.
+ * Nothing is written where it is so already.
  */
-export const showArtifact = (org: number, tagId: string, artifact: number): Statement =>
+export const showArtifact = (org: number, artifact: number, tagIds: string, key: string): Statement =>
   statement(
-    `UPDATE tags SET artifact = ?3 WHERE org = ?1 AND id = ?2 AND artifact IS NOT ?3
-      AND EXISTS (SELECT 1 FROM tag_artifacts l WHERE l.org = ?1 AND l.tag_id = ?2 AND l.artifact = ?3)
+    `UPDATE tags SET artifact = ?2 WHERE org = ?1 AND id IN (${tagIds}) AND artifact IS NOT ?2
+      AND EXISTS (SELECT 1 FROM tag_artifacts l WHERE l.org = ?1 AND l.tag_id = tags.id AND l.artifact = ?2)
       AND NOT EXISTS (SELECT 1 FROM tag_artifacts l CROSS JOIN artifacts a
-                       WHERE l.org = ?1 AND l.tag_id = ?2 AND l.artifact = tags.artifact AND a.id = l.artifact
+                       WHERE l.org = ?1 AND l.tag_id = tags.id AND l.artifact = tags.artifact AND a.id = l.artifact
                          AND a.org = ?1 AND a.platform = 'linux/amd64')`,
     org,
-    tagId,
     artifact,
+    key,
   )
 
 /** The artifact an image shows: its latest tag's, or the one given where the image has no tag. */

@@ -1,4 +1,4 @@
-import { reason, type ScanReason } from '../reasons.ts'
+import { isReasonCode, type ReasonCode, reason, type ScanReason } from '../reasons.ts'
 import type { EngineDatabase, EngineName, EngineRun, Result } from '../sensors/result.ts'
 
 export type EngineStatus = 'pending' | 'running' | 'succeeded' | 'failed' | 'unavailable' | 'skipped'
@@ -34,14 +34,22 @@ export function scanEngines(
       version: run.version,
       status: run.status,
       durationMs: run.durationMs,
-      reason: refusal ? refusalReason(refusal.code) : (run.reason as ScanReason | null),
+      reason: refusal ? refusalReason(refusal.code) : known(run.reason, 'engine_failed'),
       database: run.database,
     }
   })
 }
 
 const refusalReason = (code: string): ScanReason =>
-  code === 'database_from_future' ? reason('database_from_future') : reason('database_older')
+  isReasonCode(code) ? reason(code) : reason('database_older')
+
+/** A runner's reason as it is when its code is in the catalogue, else under `fallback`. */
+function known(given: { code: string; message: string } | null, fallback: ReasonCode): ScanReason | null {
+  if (given === null) return null
+  return isReasonCode(given.code)
+    ? { code: given.code, message: given.message }
+    : reason(fallback, given.message)
+}
 
 export const pendingEngine = (name: string): ScanEngine => ({
   name,
@@ -59,10 +67,9 @@ export function outcomeOf(
 ): { kind: 'complete'; partial: boolean } | { kind: 'failed'; reason: ScanReason } {
   const succeeded = engines.filter(({ status }) => status === 'succeeded').length
   if (succeeded > 0 && result.image) {
-    const isPartial = succeeded < engines.length || engines.some(({ reason: why }) => why !== null)
-    return { kind: 'complete', partial: isPartial }
+    return { kind: 'complete', partial: succeeded < engines.length }
   }
-  const given = result.scan.reason as ScanReason | null
+  const given = known(result.scan.reason, 'runner_error')
   if (given) return { kind: 'failed', reason: given }
   const unavailable = engines.every(({ status }) => status === 'unavailable')
   return { kind: 'failed', reason: reason(unavailable ? 'engine_unavailable' : 'all_engines_failed') }

@@ -1,4 +1,4 @@
-import { type Context, actorLabel } from '../../context.ts'
+import { actorLabel, type Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import { type Promised, promise } from '../../db/outbox.ts'
 import { newId } from '../../ids.ts'
@@ -21,7 +21,10 @@ export interface NewScan {
 }
 
 /** The rows of one PENDING scan and the message that dispatches it, for one batch. */
-export function newScan(ctx: Context, input: NewScan): { scanId: string; statements: Statement[]; promised: Promised } {
+export function newScan(
+  ctx: Context,
+  input: NewScan,
+): { scanId: string; statements: Statement[]; promised: Promised } {
   const scanId = newId('scan')
   const promised = promise({ kind: 'scan.dispatch', org: ctx.organization.num, scanId }, ctx.now)
   const insert = statement(

@@ -29,7 +29,10 @@ const MAX_REGISTRIES_OF_HOST = 200 // connections of one organization to one hos
  * Asks for a scan: PENDING until the queue has resolved the image. The organization's registry is chosen by
  * host, port and longest path prefix. Throws VALIDATION_ERROR on `image`, `platform` or `registryId`.
  */
-export async function requestScan(ctx: Context, input: ScanRequest): Promise<{ scanId: string; status: 'PENDING' }> {
+export async function requestScan(
+  ctx: Context,
+  input: ScanRequest,
+): Promise<{ scanId: string; status: 'PENDING' }> {
   const reference = parseReference(input.image)
   if (!reference.ok) throw invalid({ path: 'image', message: reference.message })
   const platform = input.platform ? normalizePlatform(input.platform) : null

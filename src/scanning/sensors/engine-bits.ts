@@ -23,6 +23,9 @@ const size = (bits: number): number => enginesOf(bits).length
  */
 export function neededBits(wanted: number, live: readonly number[]): number | null {
   if (live.length === 0) return 0
-  const best = live.reduce((most, offered) => (size(wanted & offered) > size(most) ? wanted & offered : most), 0)
+  const best = live.reduce(
+    (most, offered) => (size(wanted & offered) > size(most) ? wanted & offered : most),
+    0,
+  )
   return best === 0 ? null : best
 }

@@ -22,7 +22,8 @@ export function envelopeHead(text: string): EnvelopeHead {
     const end = endOfValue(text, start)
     if (end > text.length) break
     const key = parse(text.slice(at, keyEnd))
-    if (key === 'version' || key === 'fence' || key === 'scan') members.set(key, parse(text.slice(start, end)))
+    if (key === 'version' || key === 'fence' || key === 'scan')
+      members.set(key, parse(text.slice(start, end)))
     const comma = skipSpace(text, end)
     if (text[comma] !== ',') break
     at = skipSpace(text, comma + 1)

@@ -33,12 +33,15 @@ export async function pollJob(
   const offered = offeredBits(agent.scannerVersions)
   const claimed = await claimJob(ctx, runner, agentId, offered)
   if (!claimed) return null
-  const credentials = await sealedCredentials(ctx, claimed, { id: agentId, publicKey: publicKey.data }, access).catch(
-    async (error: unknown) => {
-      await giveBack(ctx, claimed)
-      throw error
-    },
-  )
+  const credentials = await sealedCredentials(
+    ctx,
+    claimed,
+    { id: agentId, publicKey: publicKey.data },
+    access,
+  ).catch(async (error: unknown) => {
+    await giveBack(ctx, claimed)
+    throw error
+  })
   if (credentials === 'unreadable') {
     await failJob(ctx, claimed)
     return null

@@ -59,7 +59,8 @@ function joined(
   const writer = writable.getWriter()
   const pump = async () => {
     for (const chunk of chunks) await writer.write(chunk)
-    for (let next = await reader.read(); !next.done; next = await reader.read()) await writer.write(next.value)
+    for (let next = await reader.read(); !next.done; next = await reader.read())
+      await writer.write(next.value)
     await writer.close()
   }
   pump().catch((error: unknown) => writer.abort(error).catch(() => {}))

@@ -19,7 +19,10 @@ export async function registerAgent(
 ): Promise<{ agentId: string }> {
   const { publicKey } = input
   if ((input.protocolVersion ?? PROTOCOL_VERSION) > PROTOCOL_VERSION) {
-    throw invalid({ path: 'protocolVersion', message: `this server speaks versions up to ${PROTOCOL_VERSION}` })
+    throw invalid({
+      path: 'protocolVersion',
+      message: `this server speaks versions up to ${PROTOCOL_VERSION}`,
+    })
   }
   if (publicKey && !(await isUsablePublicKey(publicKey))) {
     throw invalid({ path: 'publicKey', message: 'is not a point on P-256' })

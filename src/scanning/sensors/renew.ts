@@ -44,7 +44,9 @@ export async function renewLeases(
   const byShard = Map.groupBy(beats, (beat) => beat.shard)
   for (const [shard, ofShard] of byShard) {
     const db = tenantDb(ctx.env, shard, ctx.directory.meter)
-    if (db) for (const row of await renewInShard(db, ctx.now, runner, ofShard)) rows.set(`${row.org}/${row.id}`, row)
+    if (db)
+      for (const row of await renewInShard(db, ctx.now, runner, ofShard))
+        rows.set(`${row.org}/${row.id}`, row)
   }
   return {
     jobs: input.jobs.map(({ id, fence }) => {

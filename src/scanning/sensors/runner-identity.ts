@@ -23,8 +23,7 @@ export function runnerOf({ credential }: Pick<AgentContext, 'credential'>): Runn
 }
 
 /** The old holder's answer to every call: drop the job at once. */
-export const leaseLost = () =>
-  problem('CONFLICT', 'The lease of this job is lost', { detail: 'lease_lost' })
+export const leaseLost = () => problem('CONFLICT', 'The lease of this job is lost', { detail: 'lease_lost' })
 
 /** Where a job lies. */
 export interface JobPlace {
@@ -68,7 +67,11 @@ export async function liveAgent(
 ): Promise<Agent | null> {
   const cached = cache.get(agentId)
   if (cached && cached.credentialId === runner.credentialId && ctx.now < cached.until) return cached.agent
-  const row = await ctx.directory.first<{ public_key: string | null; scanner_versions: string; capabilities: string }>(
+  const row = await ctx.directory.first<{
+    public_key: string | null
+    scanner_versions: string
+    capabilities: string
+  }>(
     statement(
       `UPDATE agents SET last_heartbeat_at = max(last_heartbeat_at, ?) WHERE id = ? AND credential_id = ?
        RETURNING public_key, scanner_versions, capabilities`,

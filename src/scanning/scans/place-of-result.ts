@@ -1,0 +1,65 @@
+import type { Context } from '../../context.ts'
+import { statement } from '../../db/database.ts'
+import {
+  ARTIFACT_SQL,
+  IMAGE_SQL,
+  type ResolvedReference,
+  recordReference,
+  TAG_SQL,
+} from '../../inventory/artifacts/index.ts'
+import { parseReference } from '../../inventory/images/reference.ts'
+import { normalizePlatform } from '../../inventory/registries/providers/platform.ts'
+import type { Result } from '../sensors/result.ts'
+import type { ScannedArtifact } from './finish.ts'
+import type { UploadedJob } from './ingest.ts'
+
+export type ResultPlace = Omit<ScannedArtifact, 'partial'>
+
+/**
+ * The artifact that a result is about. The server knows it where it resolved the image; otherwise the runner's
+ * word makes the image's, tag's and artifact's rows. Null when the registry is gone.
+ */
+export async function placeOfResult(
+  ctx: Context,
+  job: UploadedJob,
+  image: NonNullable<Result['image']>,
+): Promise<ResultPlace | null> {
+  const { digest, indexDigest } = image
+  const platform = normalizePlatform(image.platform)!
+  if (job.artifact !== null && job.image_id !== null) {
+    const { artifact, image_id: imageId, tag_id: tagId } = job
+    return { artifact, imageId, tagId, digest, indexDigest, platform }
+  }
+  const registry = await ctx.db.first<{ host: string }>(
+    statement(
+      "SELECT host FROM registries WHERE org = ? AND id = ? AND status <> 'DELETING'",
+      ctx.organization.num,
+      job.registry_id,
+    ),
+  )
+  if (!registry) return null
+  const reference = parseReference(job.image)
+  const to: ResolvedReference = {
+    org: ctx.organization.num,
+    registryId: job.registry_id,
+    host: registry.host,
+    repository: job.repository,
+    tag: reference.ok && reference.digest === null ? job.tag : null,
+    versionDigest: indexDigest ?? digest,
+    digest,
+    platform,
+  }
+  const results = await ctx.db.batch([
+    ...recordReference(to, ctx.now),
+    statement(
+      `SELECT ${ARTIFACT_SQL} AS artifact, ${IMAGE_SQL} AS imageId, ${TAG_SQL} AS tagId`,
+      to.org,
+      to.registryId,
+      to.repository,
+      to.digest,
+      to.tag,
+    ),
+  ])
+  const row = results.at(-1)!.rows[0] as { artifact: number | null; imageId: string; tagId: string | null }
+  return row.artifact === null ? null : { ...row, artifact: row.artifact, digest, indexDigest, platform }
+}

@@ -1,0 +1,32 @@
+import { parseReference } from '../../inventory/images/reference.ts'
+import { normalizePlatform } from '../../inventory/registries/providers/platform.ts'
+import type { Result } from '../sensors/result.ts'
+
+/** What a job names: all that its result may be about. */
+export interface JobTerms {
+  wireId: string
+  fence: number
+  /** The reference that was asked for. */
+  image: string
+  /** Of the manifest, when the server resolved it. */
+  digest: string | null
+  platform: string | null
+}
+
+/** Why a result is not about its job; null when it is. A result changes only what its job names. */
+export function resultMismatch(job: JobTerms, result: Result): string | null {
+  if (result.scan.id !== job.wireId) return 'It is about another job.'
+  if (result.fence !== job.fence) return 'It has the fence of another lease.'
+  const { image } = result
+  if (image === null) return null
+  if (job.digest !== null && image.digest !== job.digest) return 'It is about another digest.'
+  if (job.platform !== null && normalizePlatform(image.platform) !== job.platform) {
+    return 'It is about another platform.'
+  }
+  const asked = parseReference(job.image)
+  const named = asked.ok ? asked.digest : null
+  if (job.digest === null && named !== null && named !== image.digest && named !== image.indexDigest) {
+    return 'It is about another digest than the one asked for.'
+  }
+  return normalizePlatform(image.platform) === null ? 'Its platform is not one.' : null
+}
