@@ -29,6 +29,9 @@ export function fullKey(of: Identity): string {
   return [of.type, of.namespace ?? '', of.name, of.version, ...context].join(SEPARATOR)
 }
 
+/** As `fullKey`, but without the namespace of an OS package: a .deb file lying in the image has none. */
+const contextKey = (of: Identity): string => fullKey(isOsType(of.type) ? { ...of, namespace: null } : of)
+
 const agrees = (a: string | null | undefined, b: string | null | undefined): boolean => !a || !b || a === b
 
 /** True where no part of the context that both know differs. */
@@ -73,8 +76,9 @@ export class Catalogue {
   }
 
   private openOnce(pkg: NamedPackage): Entry {
-    const key = fullKey(pkg)
+    const key = contextKey(pkg)
     const entry = this.byContext.get(key) ?? this.open(identityOf(pkg))
+    entry.identity.namespace ??= pkg.namespace
     this.byContext.set(key, entry)
     return entry
   }
@@ -89,7 +93,7 @@ export class Catalogue {
     const candidates = this.byBase.get(base) ?? []
     if (isOsType(pkg.type))
       return (
-        this.byContext.get(fullKey(pkg)) ??
+        this.byContext.get(contextKey(pkg)) ??
         candidates.find((entry) => compatible(entry.identity, pkg)) ??
         candidates.find((entry) => entry.listedBy.has('syft'))
       )
@@ -107,7 +111,7 @@ export class Catalogue {
     identity.distro ??= pkg.distro
     identity.source ??= pkg.source
     identity.module ??= pkg.module
-    this.byContext.set(fullKey(identity), entry)
+    this.byContext.set(contextKey(identity), entry)
     return entry
   }
 

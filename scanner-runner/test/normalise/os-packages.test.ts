@@ -226,4 +226,15 @@ describe('the package of an OS', () => {
       { version: '32:9.11-2.el8', source: { name: 'bind', version: '9.11-2.el8' } },
     ])
   })
+
+  it('and the file that it was installed from, still in the image, are one package in two places', () => {
+    const purl = 'pkg:deb/zlib1g@1%3A1.2.13.dfsg-1?arch=amd64&upstream=zlib'
+    const file = { ...zlib, id: 'f', purl, locations: [at('/var/cache/apt/archives/zlib1g.deb', UPPER)] }
+    const grype = grypeReport([match('CVE-2023-45853', zlib), match('CVE-2023-45853', file)])
+    const result = normalise({ syft: syftReport([zlib, file]), grype })
+    expect(result.packages.map((pkg) => [pkg.namespace, pkg.locations.map((where) => where.path)])).toEqual([
+      ['debian', ['/var/cache/apt/archives/zlib1g.deb', '/var/lib/dpkg/status']],
+    ])
+    expect(told(result)).toEqual(['grype CVE-2023-45853 deb/zlib1g@1:1.2.13.dfsg-1'])
+  })
 })
