@@ -8,7 +8,6 @@ import { advisoryDigests, incomingOf } from './incoming.ts'
 import { ingestStatements } from './ingest-statements.ts'
 import { lookAround, type Surroundings } from './look-around.ts'
 import { newMatchId } from './match-id.ts'
-import { RECOUNT_AT_ONCE } from './others.ts'
 import { placesOf } from './places.ts'
 import { heldByOthers, type Plan, planIngest, touchedPackages, withdraw } from './plan.ts'
 import { type FindingsState, readState } from './state.ts'
@@ -125,7 +124,6 @@ async function prepare(
   const around = await lookAround(ctx.db, ctx.organization.num, input.artifact, {
     leaving,
     packages: [...new Set([...touchedPackages(plan), ...perhaps])],
-    limit: RECOUNT_AT_ONCE + 1,
     places: !same && unlisted && state.locations.size > 0,
   })
   withdraw(plan.matches, around.shown)

@@ -2,8 +2,11 @@ import { type Database, type Statement, statement } from '../../db/database.ts'
 import { decodeLocations, type Location } from '../../inventory/artifacts/locations.ts'
 import { ENGINE_BIT } from './engines.ts'
 import { jsonChunks } from './json-chunks.ts'
+import { RECOUNT_AT_ONCE } from './others.ts'
 import type { PlannedMatch } from './plan.ts'
 import { VISIBLE_SQL } from './visible.ts'
+
+const MAX_OTHERS = RECOUNT_AT_ONCE + 1 // enough to know that they are too many
 
 /** Whether another live artifact shows an engine's verdict: [match, package, bit] in, those that are shown out. */
 const SHOWN_ELSEWHERE = `SELECT j.value ->> 0 AS match, j.value ->> 2 AS bit FROM json_each(?3) j
@@ -13,17 +16,25 @@ const SHOWN_ELSEWHERE = `SELECT j.value ->> 0 AS match, j.value ->> 2 AS bit FRO
     WHERE ap.org = ?1 AND ap.package = j.value ->> 1 AND ap.artifact <> ?2
       AND ${VISIBLE_SQL.replace('m.engines', '(j.value ->> 2)')})`
 
-const OTHERS = `SELECT DISTINCT ap.artifact FROM json_each(?3) j
-  CROSS JOIN artifact_packages ap INDEXED BY holders ON ap.org = ?1 AND ap.package = j.value
-  WHERE ap.artifact <> ?2 LIMIT ?4`
+/** Up to ?4 other live artifacts that hold a package, with about as many rows as counting one again reads. */
+const OTHERS = `SELECT a.id, a.packages + 3 * (coalesce(a.critical + a.high + a.medium + a.low + a.unknown, 0)) AS rows
+  FROM (SELECT DISTINCT ap.artifact FROM json_each(?3) j
+    CROSS JOIN artifact_packages ap INDEXED BY holders ON ap.org = ?1 AND ap.package = j.value
+    WHERE ap.artifact <> ?2 LIMIT ?4) o
+  CROSS JOIN artifacts a ON a.id = o.artifact`
 
 const PLACES = 'SELECT data FROM artifact_locations WHERE org = ?1 AND artifact = ?2'
+
+export interface Other {
+  id: number
+  rows: number
+}
 
 export interface Surroundings {
   /** Match id to the engines (bits) that other live artifacts show. */
   shown: Map<number, number>
-  /** Other live artifacts that hold a package asked for: at most `limit`. */
-  others: number[]
+  /** Other live artifacts that hold a package asked for, and the rows that counting one again reads. */
+  others: Other[]
   /** Locations stored for the artifact. */
   places: Map<number, Location[]>
 }
@@ -33,14 +44,14 @@ export async function lookAround(
   db: Database,
   org: number,
   artifact: number,
-  ask: { leaving: readonly PlannedMatch[]; packages: readonly number[]; limit: number; places: boolean },
+  ask: { leaving: readonly PlannedMatch[]; packages: readonly number[]; places: boolean },
 ): Promise<Surroundings> {
   const leaving = ask.leaving.flatMap((match) =>
     Object.values(ENGINE_BIT).flatMap((bit) => (match.leaving & bit ? [[match.id, match.package, bit]] : [])),
   )
   const batches: Statement[][] = [
     jsonChunks(leaving).map(({ json }) => statement(SHOWN_ELSEWHERE, org, artifact, json)),
-    jsonChunks(ask.packages).map(({ json }) => statement(OTHERS, org, artifact, json, ask.limit)),
+    jsonChunks(ask.packages).map(({ json }) => statement(OTHERS, org, artifact, json, MAX_OTHERS)),
     ask.places ? [statement(PLACES, org, artifact)] : [],
   ]
   const results = await db.batch(batches.flat())
@@ -54,7 +65,7 @@ export async function lookAround(
   const decoded = await Promise.all(placeRows!.map((row) => decodeLocations(row.data as string)))
   return {
     shown,
-    others: [...new Set(otherRows!.map((row) => row.artifact as number))].slice(0, ask.limit),
+    others: [...new Map((otherRows as unknown as Other[]).map((other) => [other.id, other])).values()],
     places: new Map(decoded.flatMap((places) => [...places])),
   }
 }

@@ -3,7 +3,7 @@ import { DuplicateKey, LostRace, type Statement, statement } from '../../db/data
 import { jsonChunks } from './json-chunks.ts'
 import { lookAround } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
-import { RECOUNT_AT_ONCE, recountOthers } from './others.ts'
+import { recountOthers } from './others.ts'
 import { countsDiffer, type PlannedMatch, withdraw } from './plan.ts'
 import { nextSerial } from './serial.ts'
 import { MATCH, matchOf, type Row, STATE, serialOf } from './state.ts'
@@ -66,7 +66,6 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const around = await lookAround(ctx.db, org, artifact, {
     leaving: matches,
     packages: [...new Set(matches.map((match) => match.package))],
-    limit: RECOUNT_AT_ONCE + 1,
     places: false,
   })
   withdraw(matches, around.shown)

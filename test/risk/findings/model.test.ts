@@ -1,70 +1,23 @@
 import { describe, expect, it } from 'vitest'
-import type { Context } from '../../../src/context.ts'
-import { ingestResult } from '../../../src/risk/findings/ingest.ts'
-import { retireArtifact } from '../../../src/risk/findings/retire.ts'
-import { aContext, anArtifact } from '../context.ts'
-import { Model, type WorldScan } from './model.ts'
-import { expected, type Observed, observe } from './observed.ts'
-import { type Dice, dice, randomScan, resultOf, type World } from './world.ts'
+import { aContext } from '../context.ts'
+import { artifactsOf, aWorld, happen, imagine, randomStep } from './histories.ts'
+import { interleave } from './interleave.ts'
+import { Model } from './model.ts'
+import { expected, observe } from './observed.ts'
+import { buildOf, dice, packagesOf, printedBy } from './world.ts'
 
-let organizations = 30_000
 /** `VITE_FINDINGS_SEEDS=100` runs that many histories, from seed `VITE_FINDINGS_FROM`. */
 const settings = (import.meta as unknown as { env: Record<string, string | undefined> }).env
 const FROM = Number(settings.VITE_FINDINGS_FROM ?? 11)
-const SEEDS = Array.from({ length: Number(settings.VITE_FINDINGS_SEEDS ?? 6) }, (_, index) => FROM + index)
+const seeds = (usual: number) =>
+  Array.from({ length: Number(settings.VITE_FINDINGS_SEEDS ?? usual) }, (_, index) => FROM + index)
 const STEPS = 80
+const PAIRS = 12
 
-const aWorld = (seed: number): World => ({
-  seed,
-  artifacts: ['a', 'b', 'c', 'd', 'e'],
-  packages: 6,
-  vulnerabilities: 3,
-  day: 3,
-  noise: 1,
-})
-
-async function artifactsOf(ctx: Context, world: World): Promise<Map<string, number>> {
-  const ids = new Map<string, number>()
-  for (const name of world.artifacts) ids.set(name, await anArtifact(ctx, name))
-  return ids
-}
-
-const ingest = (ctx: Context, artifact: number, scan: WorldScan) =>
-  ingestResult(
-    { ...ctx, now: scan.now },
-    { artifact, scanId: 'scn', scannedAt: scan.at, result: resultOf(scan), finish: [] },
-  )
-
-/** Images of retired artifacts keep their last counters; they are not compared. */
-const comparable = (seen: Observed): Observed => ({
-  ...seen,
-  images: Object.fromEntries(Object.entries(seen.images).filter(([name]) => name in seen.counters)),
-})
-
-async function step(
-  ctx: Context,
-  world: World,
-  random: Dice,
-  ids: Map<string, number>,
-  model: Model,
-  tick: number,
-) {
-  if (random.chance(8)) world.day++
-  if (random.chance(6)) {
-    const name = random.pick(world.artifacts)
-    await retireArtifact(ctx, ids.get(name)!)
-    model.retire(name)
-    return `retire ${name}`
-  }
-  const scan = randomScan(world, random, tick)
-  const { accepted } = await ingest(ctx, ids.get(scan.artifact)!, scan)
-  const modelled = model.scan(scan)
-  expect(accepted.filter((engine) => engine !== 'syft')).toEqual(modelled)
-  return `scan ${scan.artifact}`
-}
+let organizations = 30_000
 
 describe('findings under random histories', () => {
-  it.each(SEEDS)(
+  it.each(seeds(6))(
     'are those of the naive model after every step (seed %i)',
     { timeout: 120_000 },
     async (seed) => {
@@ -74,9 +27,86 @@ describe('findings under random histories', () => {
       const model = new Model()
       const ids = await artifactsOf(ctx, world)
       for (let tick = 0; tick < STEPS; tick++) {
-        const did = await step(ctx, world, random, ids, model, tick)
-        expect(comparable(await observe(ctx)), `seed ${seed}, step ${tick}: ${did}`).toEqual(expected(model))
+        const step = randomStep(world, random, tick)
+        const accepted = await happen(ctx, ids, step)
+        expect(accepted).toEqual(imagine(model, step))
+        expect(await observe(ctx), `seed ${seed}, step ${tick}`).toEqual(expected(model))
       }
     },
   )
+
+  it.each(seeds(5))(
+    'are those of one order when two changes interleave (seed %i)',
+    { timeout: 120_000 },
+    async (seed) => {
+      const random = dice(seed)
+      for (let pair = 0; pair < PAIRS; pair++) {
+        const world = aWorld(mixedSeed(seed, pair))
+        const [ctx, other] = [aContext(organizations), aContext(organizations++)]
+        const ids = await artifactsOf(ctx, world)
+        const history = Array.from({ length: 6 }, (_, tick) => randomStep(world, random, tick))
+        for (const step of history) await happen(ctx, ids, step)
+        const [first, second] = [randomStep(world, random, 10), randomStep(world, random, 10)]
+        const schedule = Array.from({ length: 9 }, () => random.pick(['a', 'b'])).join('')
+        await interleave(
+          [ctx.db, other.db],
+          [(db) => happen({ ...ctx, db }, ids, first), (db) => happen({ ...other, db }, ids, second)],
+          schedule,
+        )
+        const outcomes = [
+          [first, second],
+          [second, first],
+        ].map((order) => {
+          const model = new Model()
+          for (const step of [...history, ...order]) imagine(model, step)
+          return expected(model)
+        })
+        const seen = await observe(ctx)
+        const why = `seed ${seed}, pair ${pair}, schedule ${schedule}`
+        if (JSON.stringify(seen) !== JSON.stringify(outcomes[1])) expect(seen, why).toEqual(outcomes[0])
+      }
+    },
+  )
+
+  it.each(seeds(3))(
+    'do not depend on the order once every artifact was scanned at the newest build (seed %i)',
+    { timeout: 120_000 },
+    async (seed) => {
+      const seen = []
+      for (const order of [0, 1]) {
+        const ctx = aContext(organizations++)
+        const world = { ...aWorld(seed), noise: 0 }
+        const ids = await artifactsOf(ctx, world)
+        const random = dice(seed + order)
+        for (let tick = 0; tick < 12; tick++) await happen(ctx, ids, randomStep(world, random, tick))
+        const names = order === 0 ? world.artifacts : world.artifacts.toReversed()
+        for (const name of names) await happen(ctx, ids, finalScan({ ...world, day: 40 }, name, random))
+        const { findings, counters, images } = await observe(ctx)
+        seen.push({ findings, counters, images })
+      }
+      expect(seen[1]).toEqual(seen[0])
+      expect(Object.keys(seen[0]!.findings).length).toBeGreaterThan(10)
+    },
+  )
 })
+
+const mixedSeed = (seed: number, pair: number) => seed * 1000 + pair
+
+function finalScan(world: ReturnType<typeof aWorld>, artifact: string, random: ReturnType<typeof dice>) {
+  const run = (engine: 'trivy' | 'grype' | 'osv') => ({
+    build: buildOf(world.day),
+    failed: false,
+    printed: printedBy(world, engine, artifact, world.day, random),
+  })
+  const now = buildOf(world.day)
+  return {
+    kind: 'scan' as const,
+    scan: {
+      artifact,
+      at: now,
+      now,
+      listed: packagesOf(world, artifact),
+      engines: { trivy: run('trivy'), grype: run('grype'), osv: run('osv') },
+    },
+  }
+}

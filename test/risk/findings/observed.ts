@@ -10,8 +10,9 @@ import type { Model } from './model.ts'
 export interface Observed {
   findings: Record<string, string>
   exclusions: Record<string, string>
-  counters: Record<string, unknown>
-  images: Record<string, unknown>
+  counters: Record<string, string>
+  /** Of images that show a live artifact. */
+  images: Record<string, string>
   packages: Record<string, string>
   verdicts: string[]
 }
@@ -40,7 +41,11 @@ export async function observe({ db, organization: { num: org } }: Context): Prom
     statement(FINDINGS, org),
     statement(EXCLUSIONS, org),
     statement('SELECT * FROM artifacts WHERE org = ?1 AND live = 1 AND ran <> 0', org),
-    statement('SELECT * FROM images WHERE org = ?1 AND critical IS NOT NULL', org),
+    statement(
+      `SELECT i.* FROM images i CROSS JOIN artifacts a ON a.id = i.latest_artifact
+       WHERE i.org = ?1 AND a.live = 1 AND a.ran <> 0`,
+      org,
+    ),
     statement(HELD, org),
     statement(
       'SELECT p.name, m.* FROM matches m CROSS JOIN packages p ON p.id = m.package WHERE m.org = ?1',
@@ -61,8 +66,8 @@ export async function observe({ db, organization: { num: org } }: Context): Prom
         String(enginesOf(row.silent as number)),
       ]),
     ),
-    counters: Object.fromEntries(artifacts!.map((row) => [nameOf(row.image_id), counters(row)])),
-    images: Object.fromEntries(images!.map((row) => [nameOf(row.id), rating(row)])),
+    counters: sorted(artifacts!.map((row) => [nameOf(row.image_id), counters(row)])),
+    images: sorted(images!.map((row) => [nameOf(row.id), rating(row)])),
     packages: sorted(
       packages!
         .filter((row) => row.holders !== 0 || row.links !== 0)
@@ -83,7 +88,7 @@ const rating = (row: Record<string, unknown>) =>
 const counters = (row: Record<string, unknown>) =>
   `${rating(row)} ${row.cvss_sum} ${row.cvss_count} ${row.packages}`
 
-/** The same of the model. Retired artifacts keep their images' last counters, so images are of live artifacts. */
+/** The same of the model. */
 export function expected(model: Model): Observed {
   const names = [...model.artifacts.keys()]
   const findings = names.flatMap((name) =>
@@ -113,8 +118,8 @@ export function expected(model: Model): Observed {
         String(FINDING_ENGINES.filter((e) => engines.includes(e))),
       ]),
     ),
-    counters: Object.fromEntries(rated.map(([name, , all]) => [name, all])),
-    images: Object.fromEntries(rated.map(([name, image]) => [name, image])),
+    counters: sorted(rated.map(([name, , all]) => [name, all])),
+    images: sorted(rated.map(([name, image]) => [name, image])),
     packages: sorted([...holders].map(([name, count]) => [name, `${count} ${count}`])),
     verdicts: [...model.first].map(([id, first]) => `${id} ${first}`).sort(),
   }

@@ -1,0 +1,51 @@
+import type { Context } from '../../../src/context.ts'
+import { ingestResult } from '../../../src/risk/findings/ingest.ts'
+import { retireArtifact } from '../../../src/risk/findings/retire.ts'
+import type { FindingEngine } from '../../../src/scanning/sensors/result.ts'
+import { anArtifact } from '../context.ts'
+import type { Model, WorldScan } from './model.ts'
+import { type Dice, randomScan, resultOf, type World } from './world.ts'
+
+/** One thing that happens in the small world. */
+export type Step = { kind: 'scan'; scan: WorldScan } | { kind: 'retire'; artifact: string }
+
+export const aWorld = (seed: number): World => ({
+  seed,
+  artifacts: ['a', 'b', 'c', 'd', 'e'],
+  packages: 6,
+  vulnerabilities: 3,
+  day: 3,
+  noise: 1,
+})
+
+export function randomStep(world: World, random: Dice, tick: number): Step {
+  if (random.chance(8)) world.day++
+  if (random.chance(6)) return { kind: 'retire', artifact: random.pick(world.artifacts) }
+  return { kind: 'scan', scan: randomScan(world, random, tick) }
+}
+
+export async function artifactsOf(ctx: Context, world: World): Promise<Map<string, number>> {
+  const ids = new Map<string, number>()
+  for (const name of world.artifacts) ids.set(name, await anArtifact(ctx, name))
+  return ids
+}
+
+/** Lets it happen in storage; returns the finding engines that were accepted. */
+export async function happen(ctx: Context, ids: Map<string, number>, step: Step): Promise<FindingEngine[]> {
+  if (step.kind === 'retire') {
+    await retireArtifact(ctx, ids.get(step.artifact)!)
+    return []
+  }
+  const { scan } = step
+  const artifact = ids.get(scan.artifact)!
+  const input = { artifact, scanId: 'scn', scannedAt: scan.at, result: resultOf(scan), finish: [] }
+  const { accepted } = await ingestResult({ ...ctx, now: scan.now }, input)
+  return accepted.filter((engine): engine is FindingEngine => engine !== 'syft')
+}
+
+/** Lets it happen in the model. */
+export function imagine(model: Model, step: Step): FindingEngine[] {
+  if (step.kind === 'scan') return model.scan(step.scan)
+  model.retire(step.artifact)
+  return []
+}
