@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import type { Writable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { PullError } from './pull-error.ts'
 
@@ -39,28 +37,31 @@ export function createUnpackedHash(
       destroy: () => {},
     }
   const unpacker = compression === 'gzip' ? createGunzip() : createZstdDecompress()
+  // a stream that fails forgets the callbacks of its writes: its end settles whoever waits
+  let wake = () => {}
   unpacker.on('data', digest)
+  unpacker.on('end', () => wake())
+  unpacker.on('close', () => wake())
   unpacker.on('error', () => {
     failure ??= new PullError('image_corrupt', 'A layer does not unpack.')
   })
+  const settled = (begin: (done: () => void) => void): Promise<void> =>
+    new Promise((done) => {
+      wake = done
+      begin(done)
+    })
   return {
     write: async (chunk) => {
       check()
-      await writeTo(unpacker, chunk)
+      await settled((done) => unpacker.write(chunk, () => done()))
       check()
     },
     end: async () => {
       check()
-      unpacker.end()
-      await once(unpacker, 'end').catch(() => {})
+      await settled(() => unpacker.end())
       check()
       return `sha256:${hash.digest('hex')}`
     },
-    destroy: () => unpacker.destroy(),
+    destroy: () => void unpacker.destroy(),
   }
-}
-
-/** Writes a chunk and waits until the stream takes more; a failing stream settles it too. */
-async function writeTo(stream: Writable, chunk: Buffer): Promise<void> {
-  await new Promise<void>((done) => stream.write(chunk, () => done()))
 }
