@@ -11,7 +11,9 @@ import { baseContext, type Hono, serve } from './http/serve.ts'
 import { apiKeyRoutes } from './identity/api-keys/index.ts'
 import { organizationRoutes } from './identity/organizations/index.ts'
 import { runnerRoutes } from './identity/runners/index.ts'
+import { imageRoutes } from './inventory/images/index.ts'
 import { registryRoutes } from './inventory/registries/index.ts'
+import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
 
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
@@ -20,6 +22,8 @@ export const endpoints: Endpoint[] = [
   ...runnerRoutes,
   ...apiKeyRoutes,
   ...registryRoutes,
+  ...imageRoutes,
+  ...vulnerabilityRoutes,
 ]
 
 /** Paths as clients meant them: the public sensor joins its base URL with `//`, and must never be redirected. */

@@ -10,3 +10,4 @@ export {
   parseReference,
   type ReferenceResult,
 } from './reference.ts'
+export { imageRoutes } from './routes.ts'

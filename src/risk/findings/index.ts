@@ -26,7 +26,7 @@ export { type FindingListRequest, type FindingPlace, type FindingRow, listFindin
 export { recountArtifacts } from './recount.ts'
 export { recountStatement, rollUpStatement } from './recount-statements.ts'
 export { retireArtifact, retireArtifacts } from './retire.ts'
+export { Finding, Layer, ManifestDigest, PackagePath, Vulnerability } from './schemas.ts'
 export { affectedCount, isShown } from './shown.ts'
-export { readTotal, totalStatement } from './total.ts'
 export { TRIAGE_STATUSES, type TriageStatus } from './triage-status.ts'
 export { FINDING_ENGINES_SQL, VISIBLE_SQL } from './visible.ts'

@@ -5,10 +5,10 @@ import { keyset } from '../../http/keyset.ts'
 import type { Key } from '../../http/page-cursor.ts'
 import { type Page, type PageRequest, pageOf } from '../../http/pages.ts'
 import { notFound } from '../../http/problems.ts'
+import { readTotal, totalStatement } from '../../http/total.ts'
 import { decodeLocations, type Location } from '../../inventory/artifacts/locations.ts'
 import { type MatchFilters, type MatchSort, matchConditions } from './match-filters.ts'
 import { type MatchRow, matchColumns } from './match-row.ts'
-import { readTotal, totalStatement } from './total.ts'
 import { FINDING_ENGINES_SQL, VISIBLE_SQL } from './visible.ts'
 
 /**

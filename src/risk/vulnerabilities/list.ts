@@ -3,14 +3,8 @@ import type { Statement } from '../../db/database.ts'
 import { allOf, raw, sql } from '../../db/sql.ts'
 import { keyset } from '../../http/keyset.ts'
 import { type Page, pageOf } from '../../http/pages.ts'
-import {
-  isShown,
-  type MatchRow,
-  matchColumns,
-  matchConditions,
-  readTotal,
-  totalStatement,
-} from '../findings/index.ts'
+import { candidatesFirst, readTotal, totalStatement } from '../../http/total.ts'
+import { isShown, type MatchRow, matchColumns, matchConditions } from '../findings/index.ts'
 import { armsOf, behindCursor, ORDER_COLUMNS, unionOf } from './arms.ts'
 import type { VulnerabilityListRequest } from './list-spec.ts'
 
@@ -55,13 +49,24 @@ export function vulnerabilityStatements(
     page: sql`SELECT ${matchColumns(org)}, ${raw(columns.map((_, index) => `page.k${index}`).join(', '))}
       FROM (${inOrder} ORDER BY ${order} ${window}) page
       CROSS JOIN matches m ON m.id = page.match`,
-    total: request.cursor
-      ? null
-      : totalStatement(
-          unionOf(arms, '1', () => filtered),
-          sql`SELECT count(*) FROM (${unionOf(arms, '1', () => allOf(filters))})`,
-        ),
+    total: request.cursor ? null : countOf(org, request, filters, filtered),
   }
+}
+
+/** Counted in the order that has an index for severity and status, whatever the list's own. */
+function countOf(
+  org: number,
+  request: VulnerabilityListRequest,
+  filters: readonly Statement[],
+  filtered: Statement,
+): Statement {
+  const arms = armsOf({ ...request, sort: { column: 'severity', direction: 'desc' } }, org)
+  const rows = unionOf(arms, '1', () => filtered)
+  const candidates = unionOf(arms, '1', () => allOf(filters))
+  const keepsMany = Object.keys(request.filters).every((name) => name === 'severity' || name === 'status')
+  return keepsMany
+    ? candidatesFirst(rows, candidates)
+    : totalStatement(rows, sql`SELECT count(*) FROM (${candidates})`)
 }
 
 /** True for matches that the list shows: by a live artifact, in the registry that was asked for. */

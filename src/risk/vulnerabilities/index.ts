@@ -1,0 +1,2 @@
+export { matchNamed } from './named.ts'
+export { vulnerabilityRoutes } from './routes.ts'
