@@ -6,6 +6,13 @@ const STOP_GRACE_MS = 15_000 // the runner hands a job back within ten seconds
 export class Processes {
   private readonly children = new Set<ChildProcess>()
 
+  /** What is left when this process ends, however it does, is killed with it. */
+  constructor() {
+    process.on('exit', () => {
+      for (const child of this.children) signalGroup(child, 'SIGKILL')
+    })
+  }
+
   start(command: string, args: string[], options: SpawnOptions): ChildProcess {
     const child = spawn(command, args, { ...options, detached: true })
     this.children.add(child)

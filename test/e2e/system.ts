@@ -1,0 +1,91 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ensureSampleDatabases } from '../../dev/local/databases.ts'
+import { Processes } from '../../dev/local/processes.ts'
+import { startRunner } from '../../dev/local/runner.ts'
+import { openState } from '../../dev/local/state.ts'
+import { ensureKeys } from '../../dev/local/tenancy.ts'
+import { migrate, startWorker } from '../../dev/local/worker.ts'
+import type { EngineName } from '../../scanner-runner/src/install/engine-manifest.ts'
+import { enginesDirectory } from '../../scanner-runner/src/install/engines-directory.ts'
+import { installEngines } from '../../scanner-runner/src/install/install-engines.ts'
+import { processesNaming } from './processes-naming.ts'
+import { writeWitnesses } from './witnessed-engines.ts'
+
+const FIRST_PORT = 18_787 // away from a developer's own `npm start`
+
+/** The one running system of all end-to-end tests, as plain data. */
+export interface RunningSystem {
+  root: string
+  /** Directory of everything that this run of the tests writes; gone afterwards. */
+  work: string
+  stateDir: string
+  url: string
+  operatorToken: string
+  engines: Record<EngineName, string>
+  /** Directory of the engines' witnesses, which the cloud runner runs. */
+  witnessesDir: string
+  /** What the engines wrote, by job: see `witnessed-engines.ts`. */
+  wordsDir: string
+  sampleDatabases: string
+}
+
+/**
+ * Starts Worker and cloud runner as `npm start` does, in a directory of their own. `stop` ends both and rejects when
+ * any process that names that directory is left.
+ */
+export async function startSystem(): Promise<{ system: RunningSystem; stop(): Promise<void> }> {
+  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+  const work = mkdtempSync(join(tmpdir(), 'harborguard-e2e-'))
+  const processes = new Processes()
+  try {
+    const engines = await requiredEngines()
+    const state = openState(join(work, 'state'))
+    const sampleDatabases = await ensureSampleDatabases(join(work, 'sample-databases'), engines.grype)
+    await migrate(root, state)
+    const worker = await startWorker(root, state, processes, FIRST_PORT)
+    const { runnerKey } = await ensureKeys(worker.url, state)
+    await worker.runCron()
+    const [witnessesDir, wordsDir] = [join(work, 'witnesses'), join(work, 'words')]
+    mkdirSync(wordsDir)
+    writeWitnesses(witnessesDir, engines, wordsDir)
+    startRunner(
+      {
+        root,
+        stateDir: state.dir,
+        workerUrl: worker.url,
+        apiKey: runnerKey,
+        name: 'runner',
+        enginesDir: witnessesDir,
+        sampleDatabases,
+      },
+      processes,
+    )
+    const system = { root, work, stateDir: state.dir, url: worker.url, operatorToken: state.operatorToken }
+    return {
+      system: { ...system, engines, witnessesDir, wordsDir, sampleDatabases },
+      stop: async () => {
+        await processes.stopAll()
+        await worker.stop()
+        const left = processesNaming(work)
+        rmSync(work, { recursive: true, force: true })
+        if (left.length > 0) throw new Error(`processes left behind:\n${left.join('\n')}`)
+      },
+    }
+  } catch (error) {
+    await processes.stopAll()
+    rmSync(work, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function requiredEngines(): Promise<Record<EngineName, string>> {
+  const engines = {} as Record<EngineName, string>
+  for (const result of await installEngines(enginesDirectory())) {
+    if ('unavailable' in result) throw new Error(result.unavailable)
+    engines[result.name] = result.path
+  }
+  return engines
+}
