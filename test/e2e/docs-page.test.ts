@@ -59,7 +59,7 @@ describe('the documentation page in a browser', () => {
     expect(shown.toSorted()).toEqual(documented.toSorted())
     expect(documented.length).toBeGreaterThan(10)
     expect(await page.locator('.opblock').first().isVisible()).toBe(true)
-    expect(await page.locator('.info .title').innerText()).toContain(served.info.title)
+    expect(await page.locator('.info .title').textContent()).toContain(served.info.title)
 
     await page.locator('.opblock').last().click()
     await page.locator('.opblock.is-open .opblock-body').waitFor()
