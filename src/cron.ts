@@ -5,6 +5,7 @@ import { resendPromised } from './db/outbox.ts'
 import { shardNames, tenantDb } from './db/shards.ts'
 import type { Env } from './env.ts'
 import { forgetReplies } from './http/idempotency.ts'
+import { endStuckSyncs, resumeDeletions, startDueSyncs } from './inventory/registries/index.ts'
 import { deleteMarkedBlobs } from './scanning/scans/release-blobs.ts'
 import { startDueSchedules } from './scanning/schedules/due.ts'
 import { expireLeases } from './scanning/sensors/expire-leases.ts'
@@ -40,6 +41,9 @@ const EVERY_MINUTE: Record<string, Sweep> = {
   'scans.unrunnable': ({ directory, now }, { db }) => endUnrunnableScans(directory, db, now),
   'uploads.rescue': ({ now }, { db }) => rescueUploads(db, now),
   'pools.repair': ({ env, now }, { name, db }) => repairHints(env, db, name, now),
+  'syncs.due': (base, { db }) => startDueSyncs(base, db),
+  'syncs.stuck': ({ now }, { db }) => endStuckSyncs(db, now),
+  'deletions.resume': (base, { db }) => resumeDeletions(base, db),
   'schedules.due': (base, { db }) => startDueSchedules(base, db),
   'artifacts.unpin': ({ now }, { db }) => unpinArtifacts(db, now),
   'blobs.delete': ({ env, now }, { db }) => deleteMarkedBlobs(env, db, now - BLOB_GRACE, SLICE),

@@ -2,11 +2,14 @@ import type { Context } from './context.ts'
 import { forgetPromised } from './db/outbox.ts'
 import { placedDb } from './db/shards.ts'
 import type { Env } from './env.ts'
+import { giveUpSync, type Remains, removeRegistry, syncRegistry } from './inventory/registries/index.ts'
 import { RetryLater } from './retry-later.ts'
+import { retireArtifacts } from './risk/findings/index.ts'
 import { dispatchScan, failDispatch } from './scanning/scans/dispatch.ts'
 import { expireOutputs } from './scanning/scans/expire-outputs.ts'
 import { giveUpIngest } from './scanning/scans/give-up-ingest.ts'
 import { ingestScan } from './scanning/scans/ingest.ts'
+import { deleteScansOfRegistry, endScansOfRegistry } from './scanning/scans/remove-registry.ts'
 import { scheduleRegistryScans } from './scanning/schedules/schedule-registry.ts'
 import { storedRegistryAccess } from './scanning/stored-registry-access.ts'
 import { systemBase, systemContext } from './system-context.ts'
@@ -37,6 +40,12 @@ interface Handler<K extends Kind> {
   giveUp?(ctx: Context, message: MessageOf<K>): Promise<unknown>
 }
 
+const REMAINS: Remains = {
+  endScans: endScansOfRegistry,
+  deleteScans: deleteScansOfRegistry,
+  retire: retireArtifacts,
+}
+
 const HANDLERS: { [K in Kind]?: Handler<K> } = {
   'scan.dispatch': {
     handle: (ctx, { scanId }, attempt) => dispatchScan(ctx, scanId, attempt, storedRegistryAccess),
@@ -51,6 +60,13 @@ const HANDLERS: { [K in Kind]?: Handler<K> } = {
   },
   'registry.schedule': {
     handle: (ctx, { registryId, after }) => scheduleRegistryScans(ctx, registryId, after),
+  },
+  'registry.sync': {
+    handle: (ctx, { registryId }, attempt) => syncRegistry(ctx, registryId, attempt),
+    giveUp: (ctx, { registryId }) => giveUpSync(ctx, registryId),
+  },
+  'registry.delete': {
+    handle: (ctx, { registryId }) => removeRegistry(ctx, registryId, REMAINS),
   },
 }
 

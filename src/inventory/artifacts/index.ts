@@ -5,4 +5,4 @@ export {
   recordReference,
   TAG_SQL,
 } from './record.ts'
-export { showArtifact, showImage } from './show.ts'
+export { showArtifact, showImage, showRepository } from './show.ts'

@@ -62,8 +62,12 @@ export async function storedCredentials(
 
 export type OpenedRegistry = { ok: true; client: RegistryClient } | { ok: false; reason: ScanReason }
 
-/** A conversation with a stored registry, with its own credentials and no others. */
-export async function openRegistry(ctx: InOrganization, stored: StoredConnection): Promise<OpenedRegistry> {
+/** A conversation with a stored registry, with its own credentials and no others. `signal` ends all of it. */
+export async function openRegistry(
+  ctx: InOrganization,
+  stored: StoredConnection,
+  signal?: AbortSignal,
+): Promise<OpenedRegistry> {
   const choice = registryProvider(stored.provider as ProviderName)
   if (!choice.ok) return refused('registry_error', choice.message)
   const credentials = await storedCredentials(ctx, stored)
@@ -72,6 +76,7 @@ export async function openRegistry(ctx: InOrganization, stored: StoredConnection
     baseUrl: stored.url,
     insecure: Boolean(stored.insecure),
     credentials,
+    signal,
   })
   return { ok: true, client }
 }
@@ -80,7 +85,12 @@ export async function openRegistry(ctx: InOrganization, stored: StoredConnection
 export const connect = (
   env: Env,
   provider: RegistryProvider,
-  to: { baseUrl: string; insecure: boolean; credentials: RegistryCredentials | null },
+  to: {
+    baseUrl: string
+    insecure: boolean
+    credentials: RegistryCredentials | null
+    signal?: AbortSignal | undefined
+  },
 ): RegistryClient =>
   provider.open({
     ...to,

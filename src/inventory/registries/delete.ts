@@ -21,8 +21,10 @@ export async function deleteRegistry(
     await ctx.db.batch([
       statement(
         `UPDATE registries SET status = 'DELETING', status_reason = NULL, credentials = NULL, dek = NULL,
-           kek_version = NULL, next_run_at = NULL, sync_state = 'idle', sync_cursor = NULL, updated_at = ?
+           kek_version = NULL, next_run_at = NULL, sync_state = 'running',
+           sync_cursor = NULL, sync_started_at = ?, updated_at = ?
          WHERE org = ? AND id = ? AND status <> 'DELETING'`,
+        ctx.now,
         ctx.now,
         row.org,
         registryId,

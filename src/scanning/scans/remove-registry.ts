@@ -1,7 +1,8 @@
 import type { Context } from '../../context.ts'
-import { statement } from '../../db/database.ts'
+import { type Statement, statement } from '../../db/database.ts'
 import { reason } from '../reasons.ts'
 import { endJob, endScan } from './end.ts'
+import { releaseBlobs } from './release-blobs.ts'
 
 /**
  * Ends the scans of a registry that have not ended with `registry_removed`, at most `limit` in a call. Returns how
@@ -26,4 +27,73 @@ export async function endScansOfRegistry(ctx: Context, registryId: string, limit
     ]),
   )
   return running.length
+}
+
+const LOOKED_THROUGH = 500 // scans of the organization in one call
+const DELETED = 25 // of them, in one batch
+const BLOBS = 1000 // of one call's scans; what is left is let go when no scan names it any more
+
+interface ScanRow {
+  id: string
+  created_at: number
+  registry_id: string
+  result_key: string | null
+}
+
+/**
+ * Deletes ended scans of a registry that was disconnected, oldest first after a place, with the blobs that no other
+ * scan names. Returns the place to go on at, null at the end.
+ */
+export async function deleteScansOfRegistry(
+  ctx: Context,
+  registryId: string,
+  after: { createdAt: number; id: string } | null,
+): Promise<{ createdAt: number; id: string } | null> {
+  const org = ctx.organization.num
+  const rows = await ctx.db.all<ScanRow>(
+    statement(
+      `SELECT id, created_at, registry_id, result_key FROM scans INDEXED BY scans_created
+        WHERE org = ?1 AND (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4`,
+      org,
+      after?.createdAt ?? 0,
+      after?.id ?? '',
+      LOOKED_THROUGH,
+    ),
+  )
+  const all = rows.filter((row) => row.registry_id === registryId)
+  const mine = all.slice(0, DELETED)
+  if (mine.length > 0) await ctx.db.batch(await deletions(ctx, mine))
+  const isEnd = rows.length < LOOKED_THROUGH && all.length === mine.length
+  const last = all.length > mine.length ? mine.at(-1)! : rows.at(-1)
+  return isEnd || !last ? null : { createdAt: last.created_at, id: last.id }
+}
+
+async function deletions(ctx: Context, scans: readonly ScanRow[]): Promise<Statement[]> {
+  const org = ctx.organization.num
+  const ids = JSON.stringify(scans.map(({ id }) => id))
+  const blobs = await ctx.db.all<{ scan_id: string; sha256: string }>(
+    statement(
+      'SELECT scan_id, sha256 FROM scan_blobs WHERE org = ? AND scan_id IN (SELECT value FROM json_each(?)) LIMIT ?',
+      org,
+      ids,
+      BLOBS,
+    ),
+  )
+  const named = Map.groupBy(blobs, (blob) => blob.scan_id)
+  return [
+    ...scans.flatMap((scan) =>
+      releaseBlobs(
+        org,
+        scan.id,
+        (named.get(scan.id) ?? []).map(({ sha256 }) => sha256),
+        scan.result_key,
+        ctx.now,
+      ),
+    ),
+    statement(
+      'DELETE FROM scans WHERE org = ? AND id IN (SELECT value FROM json_each(?)) AND deadline_at IS NULL',
+      org,
+      ids,
+    ),
+  ]
 }
