@@ -1,0 +1,295 @@
+import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { describe, expect, it } from 'vitest'
+import type { Context } from '../../../src/context.ts'
+import { statement } from '../../../src/db/database.ts'
+import type { Env } from '../../../src/env.ts'
+import { recordReference } from '../../../src/inventory/artifacts/index.ts'
+import { giveUpSync, startDueSyncs, syncRegistry } from '../../../src/inventory/registries/index.ts'
+import { RetryLater } from '../../../src/retry-later.ts'
+import { systemBase, systemContext } from '../../../src/system-context.ts'
+import { aFakeRegistry, FAKE_CREDENTIALS, type FakeContent, type FakeMode } from '../../fake-registry.ts'
+import { anOrganization, type Json, type TestOrganization } from '../../world.ts'
+
+const contextOf = async (ours: TestOrganization, now = Date.now()): Promise<Context> =>
+  (await systemContext(systemBase(env as Env, createExecutionContext(), now), ours.organization.num, 'test'))!
+
+const readRow = (ours: TestOrganization, id: string) =>
+  ours.get(`/api/registries/${id}`).then(({ body }) => body.data)
+
+/** Runs slices until the sync has ended, side by side with the queue, and returns the registry. */
+async function finishSync(ours: TestOrganization, id: string, attempt = 9): Promise<Json> {
+  for (let slice = 0; slice < 100; slice++) {
+    const registry = await readRow(ours, id)
+    if (registry.syncStatus === 'idle') return registry
+    await syncRegistry(await contextOf(ours), id, attempt)
+  }
+  throw new Error('the sync does not end')
+}
+
+async function connect(mode: FakeMode, content?: FakeContent, more: Json = {}) {
+  const ours = await anOrganization()
+  const fake = await aFakeRegistry(mode, content)
+  const body = { name: 'fake', provider: 'DOCKER_REGISTRY', url: fake.url, insecure: true, ...more }
+  const made = await ours.post('/api/registries', body)
+  expect(made.status, made.text).toBe(201)
+  const { id } = made.body.data
+  const resync = async () => {
+    await ours.post(`/api/registries/${id}/sync`)
+    return finishSync(ours, id)
+  }
+  return { ours, fake, id, registry: await finishSync(ours, id), resync }
+}
+
+interface TagRow {
+  repository: string
+  name: string
+  digest: string | null
+  artifact: number | null
+}
+
+const tagsOf = (ours: TestOrganization, id: string) =>
+  ours.db.all<TagRow>(
+    statement(
+      `SELECT i.repository, t.name, t.digest, t.artifact FROM images i JOIN tags t ON t.image_id = i.id
+        WHERE i.org = ? AND i.registry_id = ? ORDER BY i.repository, t.name`,
+      ours.organization.num,
+      id,
+    ),
+  )
+
+const imagesOf = (ours: TestOrganization, id: string) =>
+  ours.db.all<Json>(
+    statement(
+      `SELECT repository, name, tag_count, latest_tag, latest_digest, critical FROM images
+        WHERE org = ? AND registry_id = ? ORDER BY repository`,
+      ours.organization.num,
+      id,
+    ),
+  )
+
+describe('Reading a catalogue', () => {
+  it.each([
+    ['open', {}],
+    ['basic', { credentials: FAKE_CREDENTIALS }],
+    ['token', { credentials: FAKE_CREDENTIALS }],
+  ] as const)('finds the images and tags of a registry that is %s, and scans nothing', async (mode, more) => {
+    const { ours, fake, id, registry } = await connect(mode, undefined, more)
+    expect(registry).toMatchObject({
+      status: 'ACTIVE',
+      statusReason: null,
+      imageCount: 2,
+      syncStatus: 'idle',
+    })
+    expect(registry.lastSyncedAt).not.toBeNull()
+    const tags = await tagsOf(ours, id)
+    expect(tags.map(({ repository, name }) => `${repository}:${name}`)).toEqual([
+      ...['team/app:1.0', 'team/app:1.1', 'team/app:latest', 'team/worker:2.0'],
+    ])
+    expect(tags.every(({ digest }) => /^sha256:[0-9a-f]{64}$/.test(digest ?? ''))).toBe(true)
+    const [app, worker] = await imagesOf(ours, id)
+    expect(app).toMatchObject({
+      name: `${fake.host}/team/app`,
+      tag_count: 3,
+      latest_tag: 'latest',
+      critical: null,
+    })
+    expect(app!.latest_digest).toBe(tags[2]!.digest)
+    expect(worker).toMatchObject({ tag_count: 1, latest_tag: '2.0' })
+    const scans = await ours.db.first(
+      statement('SELECT count(*) AS n FROM scans WHERE org = ?', ours.organization.num),
+    )
+    expect(scans).toEqual({ n: 0 })
+  })
+
+  it('follows moved, new and removed tags, and forgets repositories that are gone', async () => {
+    const { ours, fake, id, resync } = await connect('open', {
+      'a/kept': { latest: 'one', v1: 'one' },
+      'a/gone': { v1: 'x' },
+      'a/emptied': { v1: 'y' },
+    })
+    const before = await tagsOf(ours, id)
+    await fake.set({ repositories: { 'a/kept': { latest: 'two', v2: 'two' }, 'a/emptied': {} } })
+    expect(await resync()).toMatchObject({ status: 'ACTIVE', imageCount: 1 })
+    const after = await tagsOf(ours, id)
+    expect(after.map(({ name }) => name)).toEqual(['latest', 'v2'])
+    expect(after[0]!.digest).not.toBe(before.find(({ name }) => name === 'latest')!.digest)
+    expect(await imagesOf(ours, id)).toMatchObject([
+      { repository: 'a/kept', tag_count: 2, latest_tag: 'latest' },
+    ])
+  })
+
+  it('writes no image and no tag when nothing changed', async () => {
+    const { ours, id, resync } = await connect('open')
+    const all = async () => [
+      await ours.db.all(statement('SELECT * FROM tags WHERE org = ? ORDER BY id', ours.organization.num)),
+      await ours.db.all(statement('SELECT * FROM images WHERE org = ? ORDER BY id', ours.organization.num)),
+    ]
+    const before = await all()
+    await resync()
+    expect(await all()).toEqual(before)
+    expect((await readRow(ours, id)).imageCount).toBe(2)
+  })
+
+  it('keeps what was scanned: a moved tag leaves its artifact, a tag of the same version shows it', async () => {
+    const { ours, fake, id, resync } = await connect('open', { 'a/app': { v1: 'one' } })
+    const org = ours.organization.num
+    const [{ digest }] = (await tagsOf(ours, id)) as [TagRow]
+    const reference = { org, registryId: id, host: fake.host, repository: 'a/app', tag: 'v1' }
+    const scanned = {
+      ...reference,
+      versionDigest: digest!,
+      digest: `sha256:${'a'.repeat(64)}`,
+      platform: 'linux/amd64',
+    }
+    await ours.db.batch(recordReference(scanned, Date.now()))
+    await ours.db.run(
+      statement('UPDATE tags SET artifact = (SELECT id FROM artifacts WHERE org = ?1) WHERE org = ?1', org),
+    )
+    await fake.set({ repositories: { 'a/app': { v1: 'one', stable: 'one' } } })
+    await resync()
+    const [stable, v1] = (await tagsOf(ours, id)) as [TagRow, TagRow]
+    expect(stable).toMatchObject({ name: 'stable', digest, artifact: v1.artifact })
+    expect(v1.artifact).not.toBeNull()
+    await fake.set({ repositories: { 'a/app': { v1: 'two', stable: 'one' } } })
+    await resync()
+    const [kept, moved] = (await tagsOf(ours, id)) as [TagRow, TagRow]
+    expect(kept.artifact).toBe(stable.artifact)
+    expect(moved.artifact).toBeNull()
+    await fake.set({ repositories: {} })
+    await resync()
+    expect(await tagsOf(ours, id)).toEqual([])
+    expect(await imagesOf(ours, id)).toMatchObject([{ tag_count: 0, latest_tag: null }])
+  })
+
+  it('reads only what the globs let through and what is below the prefix', async () => {
+    const content = { 'team/app': { v1: 'a', 'v1-dev': 'b', latest: 'a' }, 'other/app': { v1: 'c' } }
+    const ours = await anOrganization()
+    const fake = await aFakeRegistry('open', content)
+    const made = await ours.post('/api/registries', {
+      ...{ name: 'x', provider: 'CUSTOM', url: `${fake.url}/team`, insecure: true },
+      ...{ includeTags: 'v*, latest', excludeTags: '*-dev' },
+    })
+    const { id } = made.body.data
+    await finishSync(ours, id)
+    expect((await tagsOf(ours, id)).map(({ repository, name }) => `${repository}:${name}`)).toEqual([
+      'team/app:latest',
+      'team/app:v1',
+    ])
+    await ours.put(`/api/registries/${id}`, { scanning: { includeTags: 'latest' } })
+    await ours.post(`/api/registries/${id}/sync`)
+    await finishSync(ours, id)
+    expect((await tagsOf(ours, id)).map(({ name }) => name)).toEqual(['latest'])
+  })
+
+  it('reads a catalogue of several pages in slices that each end by themselves', async () => {
+    const { ours, id, registry } = await connect('big')
+    expect(registry).toMatchObject({ status: 'ACTIVE', imageCount: 250 })
+    expect(await tagsOf(ours, id)).toHaveLength(750)
+  }, 60_000)
+
+  it('says that a registry without a catalogue works, and keeps the images that scans found', async () => {
+    const { registry } = await connect('nocatalogue')
+    expect(registry).toMatchObject({
+      status: 'ACTIVE',
+      statusReason: { code: 'registry_error' },
+      imageCount: 0,
+    })
+  })
+})
+
+describe('A registry that does not give its catalogue', () => {
+  it.each([
+    ['down', 'registry_unreachable'],
+    ['html', 'registry_invalid_reply'],
+    ['error', 'registry_error'],
+    ['limited', 'registry_rate_limited'],
+    ['redirect', 'registry_unreachable'],
+    ['basic', 'registry_unauthorized'],
+    ['token', 'registry_unauthorized'],
+  ] as const)('that is %s is in ERROR with %s', async (mode, code) => {
+    const { registry } = await connect(mode)
+    expect(registry).toMatchObject({ status: 'ERROR', statusReason: { code }, syncStatus: 'idle' })
+    expect(registry.lastSyncedAt).toBeNull()
+  })
+
+  it('is asked again later while it may answer, shows what is wrong meanwhile, and recovers', async () => {
+    const { ours, fake, id, resync } = await connect('open')
+    await fake.set({ mode: 'limited' })
+    await ours.post(`/api/registries/${id}/sync`)
+    const ctx = await contextOf(ours)
+    await expect(syncRegistry(ctx, id, 1)).rejects.toBeInstanceOf(RetryLater)
+    const meanwhile = await readRow(ours, id)
+    expect(meanwhile).toMatchObject({
+      status: 'ERROR',
+      statusReason: { code: 'registry_rate_limited' },
+      imageCount: 2,
+    })
+    await giveUpSync(ctx, id)
+    expect(await readRow(ours, id)).toMatchObject({ status: 'ERROR', syncStatus: 'idle' })
+    await fake.set({ mode: 'open' })
+    expect(await resync()).toMatchObject({ status: 'ACTIVE', statusReason: null })
+  })
+})
+
+describe('Starting a sync', () => {
+  it('runs one at a time however often it is asked for', async () => {
+    const { ours, id } = await connect('open')
+    const org = ours.organization.num
+    const answers = await Promise.all([1, 2, 3, 4].map(() => ours.post(`/api/registries/${id}/sync`)))
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202])
+    expect(answers[0]!.headers.get('Location')).toBe(`/api/registries/${id}`)
+    const started = await ours.db.all(
+      statement(`SELECT id FROM audit_log WHERE org = ? AND action = 'registry.synced'`, org),
+    )
+    expect(started).toHaveLength(1)
+    await finishSync(ours, id)
+  })
+
+  it('lets one of two slices at the same place write', async () => {
+    const { ours, id } = await connect('open')
+    await ours.post(`/api/registries/${id}/sync`)
+    const [one, two] = [await contextOf(ours), await contextOf(ours)]
+    await Promise.all([syncRegistry(one, id, 9), syncRegistry(two, id, 9)])
+    expect(await finishSync(ours, id)).toMatchObject({ status: 'ACTIVE', imageCount: 2 })
+  })
+
+  it('is refused for a registry that only its sensor reaches', async () => {
+    const ours = await anOrganization()
+    const body = { name: 's', provider: 'CUSTOM', url: 'https://10.0.0.1:5000', scanMethod: 'sensor' }
+    const { id, syncStatus } = (await ours.post('/api/registries', body)).body.data
+    expect(syncStatus).toBe('idle')
+    expect(await ours.post(`/api/registries/${id}/sync`)).toBeProblem(409, 'CONFLICT')
+  })
+
+  it('happens in the half hour before scheduled scans, once', async () => {
+    const { ours, id } = await connect('open')
+    const org = ours.organization.num
+    const now = Date.now() + 24 * 3_600_000
+    await ours.db.run(statement('UPDATE registries SET next_run_at = ? WHERE org = ?', now + 60_000, org))
+    const ctx = await contextOf(ours, now)
+    await startDueSyncs(ctx, ours.db)
+    const promised = () =>
+      ours.db.all(statement(`SELECT id FROM outbox WHERE org = ? AND message LIKE '%registry.sync%'`, org))
+    const registry = await finishSync(ours, id)
+    expect(Date.parse(registry.lastSyncedAt)).toBeGreaterThan(0)
+    const before = (await promised()).length
+    await startDueSyncs(ctx, ours.db)
+    expect((await promised()).length).toBe(before)
+    expect((await readRow(ours, id)).syncStatus).toBe('idle')
+  })
+})
+
+describe('A registry that is deleted while its catalogue is read', () => {
+  it('gets no more images', async () => {
+    const ours = await anOrganization()
+    const fake = await aFakeRegistry('open')
+    const body = { name: 'x', provider: 'CUSTOM', url: fake.url, insecure: true }
+    const { id } = (await ours.post('/api/registries', body)).body.data
+    const execution = createExecutionContext()
+    await Promise.all([syncRegistry(await contextOf(ours), id, 9), ours.delete(`/api/registries/${id}`)])
+    await syncRegistry(await contextOf(ours), id, 9)
+    await waitOnExecutionContext(execution)
+    expect(await tagsOf(ours, id)).toEqual([])
+  })
+})
