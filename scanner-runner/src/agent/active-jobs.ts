@@ -1,7 +1,7 @@
 import type { HeartbeatReply, HeartbeatRequest, JobProgress } from '../../../src/scanning/sensors/protocol.ts'
 import { JobStopped, type StopKind } from '../job/job-stopped.ts'
 
-export interface ActiveJob {
+interface ActiveJob {
   id: string
   fence: number
   stop: AbortController

@@ -11,7 +11,7 @@ export interface Health {
   lastContactSeconds: number | null
 }
 
-export class WorkDirectoryInUse extends Error {
+class WorkDirectoryInUse extends Error {
   override name = 'WorkDirectoryInUse'
 }
 

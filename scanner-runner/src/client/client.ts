@@ -18,7 +18,7 @@ const UPLOAD_ATTEMPTS = 8 // with backoff about two minutes: a deploy or a resta
 const STATUS_ATTEMPTS = 5
 
 /** A job handed out in a form that this runner does not understand; `id` and `fence` as far as they can be read. */
-export interface UnreadableJob {
+interface UnreadableJob {
   id: string
   fence: number | undefined
 }
@@ -40,7 +40,7 @@ export interface Client {
   status(jobId: string, body: JobStatusRequest, timeoutMs: number, signal: AbortSignal): Promise<void>
 }
 
-export interface JobHold {
+interface JobHold {
   id: string
   fence: number
 }

@@ -19,7 +19,7 @@ export interface Platform {
 }
 
 /** What an engine works on and where it may write. Paths are absolute. */
-export interface EngineInput {
+interface EngineInput {
   layoutDir: string
   /** The image reference without digest: the SBOM's name of what it describes. */
   sourceName: string

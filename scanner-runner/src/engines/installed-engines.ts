@@ -53,15 +53,13 @@ interface Search {
  * One that is missing, differs from its pinned sha256 or does not say its version is left out and logged.
  */
 export async function findEngines(search: Search): Promise<InstalledEngine[]> {
-  const found: InstalledEngine[] = []
-  for (const candidate of await candidates(search)) {
-    const problem = await inspect(candidate, search).then(
-      (engine) => void found.push(engine),
-      (error: Error) => error,
-    )
-    if (problem) search.log.warn('engine_left_out', { engine: candidate.name, message: problem.message })
-  }
-  return found
+  const inspected = (await candidates(search)).map((candidate) =>
+    inspect(candidate, search).catch((error: Error) => {
+      search.log.warn('engine_left_out', { engine: candidate.name, message: error.message })
+      return null
+    }),
+  )
+  return (await Promise.all(inspected)).filter((engine) => engine !== null)
 }
 
 async function candidates({ enginesDir, wanted }: Search): Promise<Candidate[]> {

@@ -211,7 +211,7 @@ function emptyResult(
   return { envelope: buildEnvelope({ ...common, ...nothing, asked, engines, failure }), blobs: [] }
 }
 
-export const describeSelf = ({ config, engines }: Workshop): Result['sensor'] => ({
+const describeSelf = ({ config, engines }: Workshop): Result['sensor'] => ({
   name: config.agentName,
   version: RUNNER_VERSION,
   scannerVersions: Object.fromEntries(engines.map(({ name, version }) => [name, version])),

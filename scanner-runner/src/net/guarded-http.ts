@@ -22,7 +22,7 @@ export interface HttpSession {
 }
 
 /** The address, scheme or host is not one that the runner connects to. */
-export class AddressRefused extends Error {
+class AddressRefused extends Error {
   override name = 'AddressRefused'
   readonly code = 'HG_ADDRESS_REFUSED'
 }

@@ -6,7 +6,7 @@ import { discardBody, readBody } from './read-body.ts'
 
 const MAX_TOKEN_REPLY = 1024 * 1024
 
-export const basic = ({ username, password }: SealedCredentials): string =>
+const basic = ({ username, password }: SealedCredentials): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 
 /**
