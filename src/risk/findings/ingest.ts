@@ -3,6 +3,7 @@ import { DuplicateKey, LostRace, type Statement } from '../../db/database.ts'
 import { chunkLocations, type Location, type LocationChunk } from '../../inventory/artifacts/locations.ts'
 import type { EngineName, Result } from '../../scanning/sensors/result.ts'
 import { type Acceptance, acceptEngines, type Refusal } from './accept.ts'
+import { writeAhead } from './ahead.ts'
 import { perEngine } from './engines.ts'
 import { advisoryDigests, incomingOf } from './incoming.ts'
 import { ingestStatements } from './ingest-statements.ts'
@@ -47,7 +48,7 @@ export class UnknownArtifact extends Error {
 
 /**
  * Applies one scan's result to an artifact's findings: only what changed is written, in one batch with
- * `finish`. Two or three round trips when undisturbed. A result without an accepted engine changes no finding
+ * `finish`. Two or three round trips when undisturbed and not huge. A result without an accepted engine changes no finding
  * and runs `finish`. Throws LostRace when other ingests were faster eight times or `finish` refuses,
  * DanglingFinding and UnknownArtifact for input that cannot be used.
  */
@@ -70,6 +71,7 @@ export async function ingestResult(ctx: Context, input: IngestInput): Promise<In
     if (acceptance.accepted.length === 0) return finishOnly(ctx, input, acceptance, attempts)
     try {
       const { plan, around, chunks } = await prepare(ctx, input, state, acceptance, digests)
+      await writeAhead(ctx, input, plan, around, digests)
       const batch = [
         ...(await ingestStatements(ctx, input, plan, around, chunks, digests)),
         ...finishOf(input, acceptance),

@@ -69,11 +69,15 @@ const INCOMING = `SELECT j.key AS position, p.id AS package, p.holders, ap.packa
   LEFT JOIN artifact_packages ap ON ap.org = ?1 AND ap.artifact = ?2 AND ap.package = p.id
   LEFT JOIN matches m INDEXED BY matches_key ON m.org = ?1 AND m.package = p.id AND ap.package IS NULL`
 
-const LINKED = `SELECT ap.package, coalesce(v.silent, 0) AS silent, ${MATCH}
-  FROM artifact_packages ap
-  LEFT JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
-  LEFT JOIN overrides v ON v.org = ap.org AND v.match = m.id AND v.artifact = ap.artifact
-  WHERE ap.org = ?1 AND ap.artifact = ?2`
+const LINK_PAGE = `SELECT org, artifact, package FROM artifact_packages
+  WHERE org = ?1 AND artifact = ?2 AND package > ?3 ORDER BY package LIMIT ?4`
+
+const LINKED = `SELECT json_group_array(package) AS packages FROM (${LINK_PAGE})`
+
+const MATCHED = `SELECT ap.package, coalesce(v.silent, 0) AS silent, ${MATCH}
+  FROM (${LINK_PAGE}) ap
+  CROSS JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
+  LEFT JOIN overrides v ON v.org = ap.org AND v.match = m.id AND v.artifact = ap.artifact`
 
 const LOCATIONS = 'SELECT chunk, digest FROM artifact_locations WHERE org = ?1 AND artifact = ?2'
 
@@ -82,14 +86,21 @@ const VULNERABILITIES = `SELECT v.id, v.digest, v.engines
 
 export type Row = Record<string, string | number | null>
 
-/** One round trip. Null when the organization has no such artifact. Writes package versions it has not seen; they are invisible until linked. */
+const LINKS_A_STATEMENT = 10_000 // with about 20,000 matches: some 10 MB of rows
+const CHUNKS_A_BATCH = 4 // of packages, up to 1 MB each, sent twice
+
+/**
+ * One round trip for up to 10,000 links and some 25,000 packages; larger ones are read in pages, and count only
+ * if the serial number, read first, is still the same when the plan is written. Null when the organization has
+ * no such artifact. Writes package versions it has not seen; they are invisible until linked.
+ */
 export async function readState(
   db: Database,
   org: number,
   artifact: number,
   incoming: Incoming,
 ): Promise<FindingsState | null> {
-  const packages = jsonChunks(
+  const chunks = jsonChunks(
     incoming.packages.map(({ identity, context }) => [
       identity.name,
       identity.version,
@@ -98,41 +109,69 @@ export async function readState(
     ]),
   )
   const advisories = jsonChunks(incoming.vulnerabilities.map(({ text }) => text.id))
+  const listed: Row[] = []
+  const linked = new Set<number>()
+  const matched: Row[] = []
   const batches: Statement[][] = [
-    [statement(STATE, org)],
-    [statement(ARTIFACT, org, artifact)],
-    packages.map(({ json }) => statement(ADD_PACKAGES, org, json)),
-    packages.map(({ json }) => statement(INCOMING, org, artifact, json)),
-    [statement(LINKED, org, artifact)],
-    [statement(LOCATIONS, org, artifact)],
+    [statement(STATE, org), statement(ARTIFACT, org, artifact), statement(LOCATIONS, org, artifact)],
     advisories.map(({ json }) => statement(VULNERABILITIES, org, json)),
+    ...packagePages(org, artifact, chunks.slice(0, CHUNKS_A_BATCH)),
+    linkPage(org, artifact, 0),
   ]
-  const results = await db.batch(batches.flat())
-  const [state, artifacts, , listed, linked, locations, vulnerabilities] = batches.map((batch) =>
-    results.splice(0, batch.length).map(({ rows }) => rows as Row[]),
-  )
-  const row = artifacts![0]![0]
-  if (!row) return null
-  const known = listed!.flatMap((rows, chunk) =>
-    rows.map((r) => ({ ...r, position: (r.position as number) + packages[chunk]!.from }) as Row),
-  )
+  const [head, texts, , found, first] = await batched(db, batches)
+  const [state, own, locations] = head!
+  if (own!.length === 0) return null
+  const collect = (pages: Row[][], from: number) => {
+    for (const [index, rows] of pages.entries()) {
+      const offset = chunks[from + index]!.from
+      for (const row of rows) listed.push({ ...row, position: (row.position as number) + offset })
+    }
+  }
+  collect(found!, 0)
+  for (let from = CHUNKS_A_BATCH; from < chunks.length; from += CHUNKS_A_BATCH) {
+    const [, more] = await batched(db, packagePages(org, artifact, chunks.slice(from, from + CHUNKS_A_BATCH)))
+    collect(more!, from)
+  }
+  for (let page = first!; ; ) {
+    const packages = JSON.parse(page[0]![0]!.packages as string) as number[]
+    for (const id of packages) linked.add(id)
+    for (const row of page[1]!) matched.push(row)
+    if (packages.length < LINKS_A_STATEMENT) break
+    page = (await batched(db, [linkPage(org, artifact, packages.at(-1)!)]))[0]!
+  }
   return {
-    ...packagesOf(known, incoming),
-    ...serialOf(state![0]![0]),
-    artifact: artifactOf(row),
-    linked: new Set(linked![0]!.map((r) => r.package as number)),
+    ...packagesOf(listed, incoming),
+    ...serialOf(state![0]),
+    artifact: artifactOf(own![0]!),
+    linked,
     matches: [
-      ...linked![0]!.filter((r) => r.id !== null).map((r) => matchOf(r, true)),
-      ...known.filter((r) => r.id !== null).map((r) => matchOf(r, false)),
+      ...matched.map((row) => matchOf(row, true)),
+      ...listed.filter((row) => row.id !== null).map((row) => matchOf(row, false)),
     ],
-    locations: new Map(locations![0]!.map((r) => [r.chunk as number, r.digest as string])),
-    vulnerabilities: new Map(
-      vulnerabilities!
-        .flat()
-        .map((r) => [r.id as string, { digest: r.digest as string, engines: r.engines as number }]),
-    ),
+    locations: new Map(locations!.map((row) => [row.chunk as number, row.digest as string])),
+    vulnerabilities: new Map(texts!.flat().map((row) => [row.id as string, textOf(row)])),
   }
 }
+
+const packagePages = (
+  org: number,
+  artifact: number,
+  chunks: { json: string }[],
+): [Statement[], Statement[]] => [
+  chunks.map(({ json }) => statement(ADD_PACKAGES, org, json)),
+  chunks.map(({ json }) => statement(INCOMING, org, artifact, json)),
+]
+
+const linkPage = (org: number, artifact: number, after: number): Statement[] =>
+  [LINKED, MATCHED].map((sql) => statement(sql, org, artifact, after, LINKS_A_STATEMENT))
+
+/** Rows of groups of statements that run as one batch. */
+async function batched(db: Database, groups: Statement[][]): Promise<Row[][][]> {
+  const results = await db.batch(groups.flat())
+  return groups.map((group) => results.splice(0, group.length).map(({ rows }) => rows as Row[]))
+}
+
+const textOf = (row: Row) => ({ digest: row.digest as string, engines: row.engines as number })
 
 function packagesOf(rows: Row[], incoming: Incoming) {
   const packageIds = new Map<string, number>()
