@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import { advisoryStatements } from './content-statements.ts'
 import { birthStatements } from './exclusion-statements.ts'
+import type { IncomingVulnerability } from './incoming.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { saidJson } from './merge.ts'
@@ -8,10 +9,14 @@ import { recountOthers } from './others.ts'
 import { heldByOthers, type Plan, type PlannedMatch, touchedPackages } from './plan.ts'
 import { nextSerial, sameSerial } from './serial.ts'
 
-const MAX_CHARACTERS = 8_000_000 // of new rows in one batch; more are written ahead
-const MAX_PAIRS = 100_000 // of new verdicts and other holders in one batch
-const SLICE_CHARACTERS = 4_000_000
-const SLICE_PAIRS = 50_000
+/** What one batch may hold: characters of new rows, and pairs of a new verdict and another holder. */
+export interface BatchLimits {
+  characters: number
+  pairs: number
+}
+
+/** About a second of a single-threaded database. */
+export const BATCH_LIMITS: BatchLimits = { characters: 8_000_000, pairs: 100_000 }
 
 interface Slice {
   matches: PlannedMatch[]
@@ -31,8 +36,9 @@ export async function writeAhead(
   plan: Plan,
   around: Surroundings,
   digests: ReadonlyMap<string, string>,
+  limits: BatchLimits,
 ): Promise<void> {
-  const texts = slicesOf(plan.vulnerabilities, ({ text }) => JSON.stringify(text).length)
+  const texts = textSlices(plan.vulnerabilities, limits)
   if (texts.length > 1) {
     for (const slice of texts) {
       const org = ctx.organization.num
@@ -40,9 +46,8 @@ export async function writeAhead(
     }
     plan.vulnerabilities = []
   }
-  const slices = matchSlices(plan)
-  const [characters, pairs] = [sum(slices, 'characters'), sum(slices, 'pairs')]
-  if (characters <= MAX_CHARACTERS && pairs <= MAX_PAIRS) return
+  const slices = matchSlices(plan, limits)
+  if (slices.length <= 1) return
   for (const slice of slices) await writeSlice(ctx, scan, plan, around, slice.matches)
 }
 
@@ -81,14 +86,14 @@ async function writeSlice(
 }
 
 /** Verdicts that appear, in groups that one batch each can hold. */
-function matchSlices(plan: Plan): Slice[] {
+function matchSlices(plan: Plan, limits: BatchLimits): Slice[] {
   const slices: Slice[] = []
   for (const match of plan.matches) {
     if (match.born === 0) continue
     const characters = 150 + saidJson(match.said).length
     const pairs = plan.state.holders.get(match.package) ?? 1
     const last = slices.at(-1)
-    if (last && last.characters + characters <= SLICE_CHARACTERS && last.pairs + pairs <= SLICE_PAIRS) {
+    if (last && last.characters + characters <= limits.characters && last.pairs + pairs <= limits.pairs) {
       last.matches.push(match)
       last.characters += characters
       last.pairs += pairs
@@ -99,19 +104,17 @@ function matchSlices(plan: Plan): Slice[] {
   return slices
 }
 
-const sum = (slices: Slice[], member: 'characters' | 'pairs') =>
-  slices.reduce((total, slice) => total + slice[member], 0)
-
-function slicesOf<T>(list: readonly T[], sizeOf: (element: T) => number): T[][] {
-  const slices: T[][] = []
-  let size = 0
-  for (const element of list) {
-    size += sizeOf(element)
-    if (slices.length === 0 || size > SLICE_CHARACTERS) {
-      slices.push([])
-      size = sizeOf(element)
+function textSlices(texts: readonly IncomingVulnerability[], limits: BatchLimits): IncomingVulnerability[][] {
+  const slices: { texts: IncomingVulnerability[]; characters: number }[] = []
+  for (const advisory of texts) {
+    const characters = JSON.stringify(advisory.text).length
+    const last = slices.at(-1)
+    if (last && last.characters + characters <= limits.characters) {
+      last.texts.push(advisory)
+      last.characters += characters
+    } else {
+      slices.push({ texts: [advisory], characters })
     }
-    slices.at(-1)!.push(element)
   }
-  return slices
+  return slices.map((slice) => slice.texts)
 }

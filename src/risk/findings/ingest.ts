@@ -3,7 +3,7 @@ import { DuplicateKey, LostRace, type Statement } from '../../db/database.ts'
 import { chunkLocations, type Location, type LocationChunk } from '../../inventory/artifacts/locations.ts'
 import type { EngineName, Result } from '../../scanning/sensors/result.ts'
 import { type Acceptance, acceptEngines, type Refusal } from './accept.ts'
-import { writeAhead } from './ahead.ts'
+import { BATCH_LIMITS, type BatchLimits, writeAhead } from './ahead.ts'
 import { perEngine } from './engines.ts'
 import { advisoryDigests, incomingOf } from './incoming.ts'
 import { ingestStatements } from './ingest-statements.ts'
@@ -52,7 +52,11 @@ export class UnknownArtifact extends Error {
  * and runs `finish`. Throws LostRace when other ingests were faster eight times or `finish` refuses,
  * DanglingFinding and UnknownArtifact for input that cannot be used.
  */
-export async function ingestResult(ctx: Context, input: IngestInput): Promise<IngestOutcome> {
+export async function ingestResult(
+  ctx: Context,
+  input: IngestInput,
+  limits: BatchLimits = BATCH_LIMITS,
+): Promise<IngestOutcome> {
   const never = perEngine(() => ({ build: null, scannedAt: null }))
   const possible = acceptEngines(input.result, never, input.scannedAt, ctx.now)
   if (possible.accepted.length === 0) return finishOnly(ctx, input, possible, 1)
@@ -71,7 +75,7 @@ export async function ingestResult(ctx: Context, input: IngestInput): Promise<In
     if (acceptance.accepted.length === 0) return finishOnly(ctx, input, acceptance, attempts)
     try {
       const { plan, around, chunks } = await prepare(ctx, input, state, acceptance, digests)
-      await writeAhead(ctx, input, plan, around, digests)
+      await writeAhead(ctx, input, plan, around, digests, limits)
       const batch = [
         ...(await ingestStatements(ctx, input, plan, around, chunks, digests)),
         ...finishOf(input, acceptance),

@@ -1,5 +1,5 @@
 import type { Context } from '../../context.ts'
-import { DuplicateKey, LostRace, type Statement, statement } from '../../db/database.ts'
+import { DuplicateKey, EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../db/database.ts'
 import { jsonChunks } from './json-chunks.ts'
 import { lookAround } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
@@ -22,23 +22,21 @@ const RETIRE = `UPDATE artifacts SET live = 0, ran = 0, pinned_until = NULL, tri
     osv_build = NULL, trivy_at = NULL, grype_at = NULL, osv_at = NULL
   WHERE org = ?1 AND id = ?3 AND live = 1 AND ${UNNAMED}`
 
-const SERIAL = 'UPDATE ingest_state SET seq = seq + 1 WHERE org = ?1 AND changes() = 1'
+const STANDING = `SELECT live, ${UNNAMED} AS unnamed FROM artifacts WHERE org = ?1 AND id = ?3`
 
 const SLICE = `SELECT ap.package, 0 AS silent, ${MATCH}
   FROM (SELECT org, artifact, package FROM artifact_packages WHERE org = ?1 AND artifact = ?2
     ORDER BY package LIMIT ?3) ap
-  LEFT JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
-  WHERE EXISTS (SELECT 1 FROM artifacts a WHERE a.id = ?2 AND a.org = ?1 AND a.live = 0)`
+  LEFT JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package`
 
 /**
  * Retires an artifact that no tag names and no pin holds: its links, locations and exclusions go, and verdicts
- * that no live artifact shows any more are withdrawn. Bounded slices; repeating it goes on where it stopped.
- * An ingest revives the artifact. Returns whether links remain. Throws LostRace when ingests of the
+ * that no live artifact shows any more are withdrawn. Up to 500 links go in one batch; with more its findings
+ * disappear with the first, and the rest follows in bounded slices. Repeating it goes on where it stopped; an
+ * ingest revives the artifact at any point. Returns whether links remain. Throws LostRace when ingests of the
  * organization were faster eight times.
  */
 export async function retireArtifact(ctx: Context, artifact: number): Promise<{ more: boolean }> {
-  const org = ctx.organization.num
-  await ctx.db.batch([statement(RETIRE, org, ctx.now, artifact), statement(SERIAL, org)])
   for (let slice = 0, lost = 0; slice < MAX_SLICES; ) {
     try {
       if (!(await retireSlice(ctx, artifact))) return { more: false }
@@ -51,15 +49,20 @@ export async function retireArtifact(ctx: Context, artifact: number): Promise<{ 
   return { more: true }
 }
 
-/** Removes up to `LINKS_A_SLICE` links of a retired artifact; false when nothing is left to do. */
+/** Removes up to `LINKS_A_SLICE` links of an artifact that is to be retired; false when nothing is left to do. */
 async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const org = ctx.organization.num
-  const [state, links] = await ctx.db.batch([
+  const [state, standing, links] = await ctx.db.batch([
     statement(STATE, org),
+    statement(STANDING, org, ctx.now, artifact),
     statement(SLICE, org, artifact, LINKS_A_SLICE),
   ])
+  const { live, unnamed } = (standing!.rows[0] ?? { live: 0, unnamed: 0 }) as {
+    live: number
+    unnamed: number
+  }
   const rows = links!.rows as Row[]
-  if (rows.length === 0) return false
+  if (live ? !unnamed : rows.length === 0) return false
   const { seq, newest } = serialOf(state!.rows[0] as Row | undefined)
   const packages = [...new Set(rows.map((row) => row.package as number))]
   const matches = rows.filter((row) => row.id !== null).map(leavingMatch)
@@ -74,11 +77,12 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
     .map((match) => match.package)
   await ctx.db.batch([
     ...nextSerial(org, seq, newest),
+    ...(live ? [statement(RETIRE, org, ctx.now, artifact), EXPECT_ONE_CHANGE] : []),
     ...unlinkStatements(org, artifact, packages, matches),
     ...matchStatements(org, matches, ctx.now),
     ...recountOthers(org, seq + 1, [...new Set(touched)], around.others, ctx.now),
   ])
-  return true
+  return packages.length === LINKS_A_SLICE
 }
 
 function leavingMatch(row: Row): PlannedMatch {

@@ -1,9 +1,12 @@
 import type { Context } from '../../../src/context.ts'
+import type { BatchLimits } from '../../../src/risk/findings/ahead.ts'
 import { ingestResult } from '../../../src/risk/findings/ingest.ts'
 import { retireArtifact } from '../../../src/risk/findings/retire.ts'
 import type { FindingEngine } from '../../../src/scanning/sensors/result.ts'
-import { anArtifact } from '../context.ts'
-import type { Model, WorldScan } from './model.ts'
+import { aContext, anArtifact } from '../context.ts'
+import { interleave } from './interleave.ts'
+import { Model, type WorldScan } from './model.ts'
+import { expected, type Observed, observe } from './observed.ts'
 import { type Dice, randomScan, resultOf, type World } from './world.ts'
 
 /** One thing that happens in the small world. */
@@ -30,8 +33,13 @@ export async function artifactsOf(ctx: Context, world: World): Promise<Map<strin
   return ids
 }
 
-/** Lets it happen in storage; returns the finding engines that were accepted. */
-export async function happen(ctx: Context, ids: Map<string, number>, step: Step): Promise<FindingEngine[]> {
+/** Lets it happen in storage, in batches of at most `limits`; returns the finding engines that were accepted. */
+export async function happen(
+  ctx: Context,
+  ids: Map<string, number>,
+  step: Step,
+  limits?: BatchLimits,
+): Promise<FindingEngine[]> {
   if (step.kind === 'retire') {
     await retireArtifact(ctx, ids.get(step.artifact)!)
     return []
@@ -39,7 +47,7 @@ export async function happen(ctx: Context, ids: Map<string, number>, step: Step)
   const { scan } = step
   const artifact = ids.get(scan.artifact)!
   const input = { artifact, scanId: 'scn', scannedAt: scan.at, result: resultOf(scan), finish: [] }
-  const { accepted } = await ingestResult({ ...ctx, now: scan.now }, input)
+  const { accepted } = await ingestResult({ ...ctx, now: scan.now }, input, limits)
   return accepted.filter((engine): engine is FindingEngine => engine !== 'syft')
 }
 
@@ -48,4 +56,37 @@ export function imagine(model: Model, step: Step): FindingEngine[] {
   if (step.kind === 'scan') return model.scan(step.scan)
   model.retire(step.artifact)
   return []
+}
+
+/** What the model shows after these steps, one after the other. */
+export function imagined(steps: readonly Step[]): Observed {
+  const model = new Model()
+  for (const step of steps) imagine(model, step)
+  return expected(model)
+}
+
+/**
+ * Lets two steps happen after a history, their round trips interleaved as `schedule` says. Returns what is
+ * seen then, and what the model shows for either order.
+ */
+export async function happenAtOnce(
+  org: number,
+  history: readonly Step[],
+  pair: readonly [Step, Step],
+  schedule: string,
+  limits?: BatchLimits,
+): Promise<{ seen: Observed; outcomes: [Observed, Observed] }> {
+  const [ctx, other] = [aContext(org), aContext(org)]
+  const ids = await artifactsOf(ctx, aWorld(0))
+  for (const step of history) await happen(ctx, ids, step)
+  await interleave(
+    [ctx.db, other.db],
+    [
+      (db) => happen({ ...ctx, db }, ids, pair[0], limits),
+      (db) => happen({ ...other, db }, ids, pair[1], limits),
+    ],
+    schedule,
+  )
+  const outcomes = [pair, pair.toReversed()].map((order) => imagined([...history, ...order]))
+  return { seen: await observe(ctx), outcomes: outcomes as [Observed, Observed] }
 }
