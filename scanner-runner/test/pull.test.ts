@@ -140,7 +140,7 @@ describe('the platform', () => {
 
   it('is the only one there is where the default is not there', async () => {
     const { pulling } = await indexed(['arm64', 'attestation'], 'linux/amd64')
-    expect(await pulling).toMatchObject({ digest: arm64.manifest.digest, platform: 'linux/arm64/v8' })
+    expect(await pulling).toMatchObject({ digest: arm64.manifest.digest, platform: 'linux/arm64' })
   })
 
   it.each([
@@ -150,6 +150,23 @@ describe('the platform', () => {
   ] as const)('%s that an index of %j does not have is platform_not_found', async (platform, names) => {
     const { pulling } = await indexed([...names], platform)
     expect(await failure(pulling)).toBe('platform_not_found')
+  })
+
+  it.each([
+    ['linux/arm/v6', undefined, 'linux/arm/v6'],
+    ['linux/arm', undefined, 'linux/arm/v7'],
+    ['linux/arm/v7', 'v7', 'linux/arm/v7'],
+    ['linux/arm/v7', 'v6', 'platform_not_found'],
+  ])('%s of a configuration with variant %s is %s', async (platform, variant, outcome) => {
+    const registry = await registryOf()
+    registry.add(anImage({ architecture: 'arm', variant }), '1')
+    const pulling = pull(`${registry.host}/a:1`, { platform })
+    expect(
+      await pulling.then(
+        (image) => image.platform,
+        (error) => error.code,
+      ),
+    ).toBe(outcome)
   })
 
   it('of a single manifest is held to what was asked for explicitly', async () => {

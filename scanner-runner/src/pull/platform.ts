@@ -2,14 +2,35 @@ import type { Descriptor } from './manifest.ts'
 
 export const DEFAULT_PLATFORM = 'linux/amd64'
 
-export interface Platform {
+interface Platform {
   os: string
   architecture: string
   variant?: string | null | undefined
 }
 
-// Variants that say nothing: an image for arm64 is one for arm64/v8.
-const IMPLIED: Record<string, string> = { arm64: 'v8', arm: 'v7', amd64: 'v1' }
+const IMPLIED_VARIANTS: Record<string, string> = { arm64: 'v8', amd64: 'v1' }
+
+/** containerd's normal form, as the server has it: `linux/arm64` for arm64/v8, `linux/arm/v7` for arm. */
+export function platformName({ os, architecture, variant }: Platform): string {
+  const known = variant || (architecture === 'arm' ? 'v7' : undefined)
+  const shown = known === undefined || IMPLIED_VARIANTS[architecture] === known ? '' : `/${known}`
+  return `${os}/${architecture}${shown}`
+}
+
+/** The platform of an image by its configuration. Builders leave variants out there: it is then the one asked for. */
+export function platformOfImage(config: Platform, wanted: string): string {
+  const asked = parsePlatform(wanted)
+  const same = config.os === asked.os && config.architecture === asked.architecture
+  return platformName(same && !config.variant ? asked : config)
+}
+
+export const isPlatform = (name: string, wanted: string): boolean =>
+  name === platformName(parsePlatform(wanted))
+
+function parsePlatform(text: string): Platform {
+  const [os = '', architecture = '', variant] = text.split('/')
+  return { os, architecture, variant }
+}
 
 const isAttestation = ({ annotations, platform }: Descriptor): boolean =>
   annotations?.['vnd.docker.reference.type'] !== undefined ||
@@ -21,19 +42,7 @@ const isAttestation = ({ annotations, platform }: Descriptor): boolean =>
  */
 export function selectPlatform(manifests: readonly Descriptor[], wanted: string): Descriptor | null {
   const images = manifests.filter((entry) => !isAttestation(entry))
-  const fitting = images.filter(({ platform }) => platform && fits(platform, wanted))
-  const exact = fitting.find(({ platform }) => platform && platformName(platform) === wanted)
-  if (exact ?? fitting[0]) return exact ?? fitting[0] ?? null
+  const fitting = images.find(({ platform }) => platform && isPlatform(platformName(platform), wanted))
+  if (fitting) return fitting
   return wanted === DEFAULT_PLATFORM && images.length === 1 ? (images[0] ?? null) : null
 }
-
-/** Whether an image of this platform is what was asked for. A variant that was not asked for does not matter. */
-export function fits(platform: Platform, wanted: string): boolean {
-  const [os, architecture, variant] = wanted.split('/')
-  if (platform.os !== os || platform.architecture !== architecture) return false
-  const has = platform.variant || IMPLIED[platform.architecture]
-  return variant === undefined || has === variant
-}
-
-export const platformName = ({ os, architecture, variant }: Platform): string =>
-  variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`

@@ -5,7 +5,7 @@ import type { ResultImage } from '../../../src/scanning/sensors/protocol.ts'
 import { downloadBlob } from './download-blob.ts'
 import { eachLimit } from './each-limit.ts'
 import { type Descriptor, type ImageConfig, layerCompression, parseConfig } from './manifest.ts'
-import { DEFAULT_PLATFORM, fits, platformName } from './platform.ts'
+import { DEFAULT_PLATFORM, isPlatform, platformOfImage } from './platform.ts'
 import { asPullError, PullError } from './pull-error.ts'
 import { openRegistry, type RegistryAccess, type RegistrySession } from './registry-session.ts'
 import { type ResolvedImage, resolveImage, type Wanted } from './resolve-image.ts'
@@ -47,7 +47,7 @@ export async function pullImage(request: PullRequest): Promise<PulledImage> {
     await writeLayout(request.layoutDir, resolved)
     const config = await pullConfig(registry, access, resolved)
     const diffIds = await pullLayers(registry, access, resolved, sizeBytes, () => stop.abort())
-    return describe(resolved, config, diffIds, sizeBytes)
+    return describe(resolved, config, diffIds, sizeBytes, request.platform)
   } catch (error) {
     throw asPullError(error, request.reference.host)
   } finally {
@@ -86,8 +86,9 @@ async function pullConfig(
       'image_corrupt',
       'Its configuration names another number of layers than its manifest.',
     )
-  if (request.platform !== DEFAULT_PLATFORM && !fits(config, request.platform))
-    throw new PullError('platform_not_found', `Asked for ${request.platform}, found ${platformName(config)}.`)
+  const platform = platformOfImage(config, request.platform)
+  if (request.platform !== DEFAULT_PLATFORM && !isPlatform(platform, request.platform))
+    throw new PullError('platform_not_found', `Asked for ${request.platform}, found ${platform}.`)
   return config
 }
 
@@ -131,6 +132,7 @@ function describe(
   config: ImageConfig,
   diffIds: Map<string, string>,
   sizeBytes: number,
+  wanted: string,
 ): PulledImage {
   const commands = (config.history ?? [])
     .filter((entry) => !entry.empty_layer)
@@ -149,7 +151,7 @@ function describe(
   return {
     indexDigest,
     digest,
-    platform: platformName(config).slice(0, 64),
+    platform: platformOfImage(config, wanted).slice(0, 64),
     configDigest: manifest.config.digest,
     sizeBytes,
     layers,

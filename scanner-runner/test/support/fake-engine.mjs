@@ -69,6 +69,6 @@ if (mode === 'hang' || mode === 'wait') {
   })
   appendFileSync(join(directory, 'escaped.pids'), `${child.pid}\n`)
   setInterval(() => {}, 1000)
-} else {
+} else if (mode !== 'quiet') {
   report()
 }
