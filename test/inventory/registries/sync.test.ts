@@ -1,31 +1,10 @@
-import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
-import type { Context } from '../../../src/context.ts'
 import { statement } from '../../../src/db/database.ts'
-import type { Env } from '../../../src/env.ts'
-import { recordReference } from '../../../src/inventory/artifacts/index.ts'
 import { giveUpSync, startDueSyncs, syncRegistry } from '../../../src/inventory/registries/index.ts'
 import { RetryLater } from '../../../src/retry-later.ts'
-import { systemBase, systemContext } from '../../../src/system-context.ts'
 import { aFakeRegistry, FAKE_CREDENTIALS, type FakeContent, type FakeMode } from '../../fake-registry.ts'
 import { anOrganization, type Json, type TestOrganization } from '../../world.ts'
-
-const contextOf = async (ours: TestOrganization, now = Date.now()): Promise<Context> =>
-  (await systemContext(systemBase(env as Env, createExecutionContext(), now), ours.organization.num, 'test'))!
-
-const readRow = (ours: TestOrganization, id: string) =>
-  ours.get(`/api/registries/${id}`).then(({ body }) => body.data)
-
-/** Runs slices until the sync has ended, side by side with the queue, and returns the registry. */
-async function finishSync(ours: TestOrganization, id: string, attempt = 9): Promise<Json> {
-  for (let slice = 0; slice < 100; slice++) {
-    const registry = await readRow(ours, id)
-    if (registry.syncStatus === 'idle') return registry
-    await syncRegistry(await contextOf(ours), id, attempt)
-  }
-  throw new Error('the sync does not end')
-}
+import { anArtifactOf, finishSync, jobContext, promisesOf, readRegistry, silentContext } from './system.ts'
 
 async function connect(mode: FakeMode, content?: FakeContent, more: Json = {}) {
   const ours = await anOrganization()
@@ -128,21 +107,20 @@ describe('Reading a catalogue', () => {
     const before = await all()
     await resync()
     expect(await all()).toEqual(before)
-    expect((await readRow(ours, id)).imageCount).toBe(2)
+    expect((await readRegistry(ours, id)).imageCount).toBe(2)
   })
 
   it('keeps what was scanned: a moved tag leaves its artifact, a tag of the same version shows it', async () => {
     const { ours, fake, id, resync } = await connect('open', { 'a/app': { v1: 'one' } })
     const org = ours.organization.num
     const [{ digest }] = (await tagsOf(ours, id)) as [TagRow]
-    const reference = { org, registryId: id, host: fake.host, repository: 'a/app', tag: 'v1' }
-    const scanned = {
-      ...reference,
+    await anArtifactOf(ours, {
+      registryId: id,
+      host: fake.host,
+      repository: 'a/app',
+      tag: 'v1',
       versionDigest: digest!,
-      digest: `sha256:${'a'.repeat(64)}`,
-      platform: 'linux/amd64',
-    }
-    await ours.db.batch(recordReference(scanned, Date.now()))
+    })
     await ours.db.run(
       statement('UPDATE tags SET artifact = (SELECT id FROM artifacts WHERE org = ?1) WHERE org = ?1', org),
     )
@@ -217,16 +195,16 @@ describe('A registry that does not give its catalogue', () => {
     const { ours, fake, id, resync } = await connect('open')
     await fake.set({ mode: 'limited' })
     await ours.post(`/api/registries/${id}/sync`)
-    const ctx = await contextOf(ours)
+    const ctx = await jobContext(ours)
     await expect(syncRegistry(ctx, id, 1)).rejects.toBeInstanceOf(RetryLater)
-    const meanwhile = await readRow(ours, id)
+    const meanwhile = await readRegistry(ours, id)
     expect(meanwhile).toMatchObject({
       status: 'ERROR',
       statusReason: { code: 'registry_rate_limited' },
       imageCount: 2,
     })
     await giveUpSync(ctx, id)
-    expect(await readRow(ours, id)).toMatchObject({ status: 'ERROR', syncStatus: 'idle' })
+    expect(await readRegistry(ours, id)).toMatchObject({ status: 'ERROR', syncStatus: 'idle' })
     await fake.set({ mode: 'open' })
     expect(await resync()).toMatchObject({ status: 'ACTIVE', statusReason: null })
   })
@@ -249,7 +227,7 @@ describe('Starting a sync', () => {
   it('lets one of two slices at the same place write', async () => {
     const { ours, id } = await connect('open')
     await ours.post(`/api/registries/${id}/sync`)
-    const [one, two] = [await contextOf(ours), await contextOf(ours)]
+    const [one, two] = [await jobContext(ours), await jobContext(ours)]
     await Promise.all([syncRegistry(one, id, 9), syncRegistry(two, id, 9)])
     expect(await finishSync(ours, id)).toMatchObject({ status: 'ACTIVE', imageCount: 2 })
   })
@@ -267,16 +245,13 @@ describe('Starting a sync', () => {
     const org = ours.organization.num
     const now = Date.now() + 24 * 3_600_000
     await ours.db.run(statement('UPDATE registries SET next_run_at = ? WHERE org = ?', now + 60_000, org))
-    const ctx = await contextOf(ours, now)
+    const ctx = await silentContext(ours, now)
     await startDueSyncs(ctx, ours.db)
-    const promised = () =>
-      ours.db.all(statement(`SELECT id FROM outbox WHERE org = ? AND message LIKE '%registry.sync%'`, org))
-    const registry = await finishSync(ours, id)
-    expect(Date.parse(registry.lastSyncedAt)).toBeGreaterThan(0)
-    const before = (await promised()).length
+    expect(await promisesOf(ours, 'registry.sync')).not.toEqual([])
+    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'queued' })
+    await finishSync(ours, id)
     await startDueSyncs(ctx, ours.db)
-    expect((await promised()).length).toBe(before)
-    expect((await readRow(ours, id)).syncStatus).toBe('idle')
+    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'idle' })
   })
 })
 
@@ -286,10 +261,8 @@ describe('A registry that is deleted while its catalogue is read', () => {
     const fake = await aFakeRegistry('open')
     const body = { name: 'x', provider: 'CUSTOM', url: fake.url, insecure: true }
     const { id } = (await ours.post('/api/registries', body)).body.data
-    const execution = createExecutionContext()
-    await Promise.all([syncRegistry(await contextOf(ours), id, 9), ours.delete(`/api/registries/${id}`)])
-    await syncRegistry(await contextOf(ours), id, 9)
-    await waitOnExecutionContext(execution)
+    await Promise.all([syncRegistry(await jobContext(ours), id, 9), ours.delete(`/api/registries/${id}`)])
+    await syncRegistry(await jobContext(ours), id, 9)
     expect(await tagsOf(ours, id)).toEqual([])
   })
 })
