@@ -1,17 +1,17 @@
 import type { Context } from './context.ts'
-import { forgetPromised } from './db/outbox.ts'
+import { forgetPromised, promise, sendPromised } from './db/outbox.ts'
 import { placedDb } from './db/shards.ts'
 import type { Env } from './env.ts'
 import { giveUpSync, type Remains, removeRegistry, syncRegistry } from './inventory/registries/index.ts'
 import { RetryLater } from './retry-later.ts'
-import { retireArtifacts } from './risk/findings/index.ts'
+import { recountArtifacts, retireArtifacts } from './risk/findings/index.ts'
+import { storedRegistries } from './scanning/registry-access.ts'
 import { dispatchScan, failDispatch } from './scanning/scans/dispatch.ts'
 import { expireOutputs } from './scanning/scans/expire-outputs.ts'
 import { giveUpIngest } from './scanning/scans/give-up-ingest.ts'
 import { ingestScan } from './scanning/scans/ingest.ts'
 import { deleteScansOfRegistry, endScansOfRegistry } from './scanning/scans/remove-registry.ts'
 import { scheduleRegistryScans } from './scanning/schedules/schedule-registry.ts'
-import { storedRegistryAccess } from './scanning/stored-registry-access.ts'
 import { systemBase, systemContext } from './system-context.ts'
 
 /** Every message of the work queue: a kind and ids, never payloads. A handler may run twice. */
@@ -48,7 +48,7 @@ const REMAINS: Remains = {
 
 const HANDLERS: { [K in Kind]?: Handler<K> } = {
   'scan.dispatch': {
-    handle: (ctx, { scanId }, attempt) => dispatchScan(ctx, scanId, attempt, storedRegistryAccess),
+    handle: (ctx, { scanId }, attempt) => dispatchScan(ctx, scanId, attempt, storedRegistries),
     giveUp: (ctx, { scanId }) => failDispatch(ctx, scanId, 'dispatch_failed'),
   },
   'scan.ingest': {
@@ -68,6 +68,25 @@ const HANDLERS: { [K in Kind]?: Handler<K> } = {
   'registry.delete': {
     handle: (ctx, { registryId }) => removeRegistry(ctx, registryId, REMAINS),
   },
+  'artifacts.recount': {
+    handle: async (ctx, message) => {
+      const after = await recountArtifacts(ctx, message)
+      if (after !== null) await goOn(ctx, { ...message, after })
+    },
+  },
+  'artifacts.retire': {
+    handle: async (ctx, message) => {
+      const { more } = await retireArtifacts(ctx, message.imageId)
+      if (more) await goOn(ctx, message)
+    },
+  },
+}
+
+/** The next slice of the same work, in a message of its own. */
+async function goOn(ctx: Context, message: WorkMessage): Promise<void> {
+  const next = promise(message, ctx.now)
+  await ctx.db.run(next.statement)
+  sendPromised(ctx, [next])
 }
 
 const DEAD_LETTERS = 'harborguard-dead-letters'

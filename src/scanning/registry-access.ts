@@ -1,31 +1,35 @@
-import type { BaseContext, Context } from '../context.ts'
-import type { UsernamePassword } from '../inventory/registries/credentials.ts'
-import type { RegistryOutcome } from '../inventory/registries/errors.ts'
-import type { ResolvedImage } from '../inventory/registries/providers/provider.ts'
+import type { Context } from '../context.ts'
+import {
+  isTransient,
+  openRegistry,
+  type ResolvedImage,
+  registryReason,
+  retryAfterSeconds,
+  type StoredConnection,
+  storedCredentials,
+} from '../inventory/registries/index.ts'
+import type { ScanReason } from './reasons.ts'
 
-/** A registry as its row describes it: what reaching it takes. Credentials are ciphertext. */
-export interface RegistryPlace {
-  id: string
-  provider: string
-  url: string
+/** A registry as scanning needs it: what reaching it takes, and the host that image names begin with. */
+export interface RegistryPlace extends StoredConnection {
   host: string
-  insecure: number
-  credentials: string | null
-  dek: string | null
-  kek_version: number | null
 }
 
 /** The columns of RegistryPlace, of a registry called `r`. */
 export const REGISTRY_PLACE_SQL =
-  'r.id, r.provider, r.url, r.host, r.insecure, r.credentials, r.dek, r.kek_version'
+  'r.id, r.provider, r.url, r.host, r.insecure, r.credentials, r.dek, r.kek_version AS kekVersion'
 
-type InOrganization = BaseContext & Pick<Context, 'organization'>
+export type Resolution =
+  | { kind: 'resolved'; image: ResolvedImage }
+  | { kind: 'failed'; reason: ScanReason }
+  /** The same call may succeed later; `seconds` is what the registry asked to wait. */
+  | { kind: 'unavailable'; reason: ScanReason; seconds: number | null }
 
 /** How scanning reaches registries. Tests give their own. */
 export interface RegistryAccess {
   /**
-   * The manifest behind a tag or digest, for one platform; `unreadable` when the stored secret does not open.
-   * Bounded in time; errors are data. Throws SecretsUnavailable without root keys.
+   * The manifest behind a tag or digest, for one platform. Bounded in time; errors are data. Throws
+   * SecretsUnavailable without root keys.
    */
   resolveImage(
     ctx: Context,
@@ -33,13 +37,24 @@ export interface RegistryAccess {
     repository: string,
     reference: string,
     platform: string | null,
-  ): Promise<RegistryOutcome<ResolvedImage> | 'unreadable'>
+  ): Promise<Resolution>
   /**
    * What a runner pulls with; null for anonymous access, `unreadable` when the stored secret does not open.
    * Throws SecretsUnavailable without root keys.
    */
-  pullCredentials(
-    ctx: InOrganization,
-    registry: RegistryPlace,
-  ): Promise<UsernamePassword | null | 'unreadable'>
+  pullCredentials: typeof storedCredentials
+}
+
+/** Registries as they are stored. */
+export const storedRegistries: RegistryAccess = {
+  async resolveImage(ctx, registry, repository, reference, platform) {
+    const opened = await openRegistry(ctx, registry)
+    if (!opened.ok) return { kind: 'failed', reason: opened.reason }
+    const outcome = await opened.client.resolveImage(repository, reference, platform)
+    if (outcome.ok) return { kind: 'resolved', image: outcome.value }
+    const why = registryReason(outcome.error)
+    if (!isTransient(outcome.error)) return { kind: 'failed', reason: why }
+    return { kind: 'unavailable', reason: why, seconds: retryAfterSeconds(outcome.error) }
+  },
+  pullCredentials: storedCredentials,
 }

@@ -3,9 +3,9 @@ import { runnerPool } from '../db/objects.ts'
 import { promise } from '../db/outbox.ts'
 import type { Env } from '../env.ts'
 import { BEST_RUNNER_WAIT, LIVENESS } from './bounds.ts'
+import { endJob, endScan } from './end-scan.ts'
+import { offeredBits } from './engine-bits.ts'
 import { type ReasonCode, reason } from './reasons.ts'
-import { endJob, endScan } from './scans/end.ts'
-import { offeredBits } from './sensors/engine-bits.ts'
 
 const HOUR = 3_600_000
 const REINGEST_AFTER = 10 * 60_000 // longer than an ingest and its retries take

@@ -14,7 +14,7 @@ export {
   retryAfterSeconds,
 } from './errors.ts'
 export { nextRun } from './next-run.ts'
-export { normalizePlatform } from './providers/platform.ts'
+export { DEFAULT_PLATFORM, normalizePlatform } from './providers/platform.ts'
 export type { RegistryClient, ResolvedImage } from './providers/provider.ts'
 export { type Remains, removeRegistry, type ScanPlace } from './remove.ts'
 export { registryRoutes } from './routes.ts'

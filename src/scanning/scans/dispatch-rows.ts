@@ -7,8 +7,8 @@ import {
   recordReference,
   TAG_SQL,
 } from '../../inventory/artifacts/index.ts'
-import { parseReference } from '../../inventory/images/reference.ts'
-import type { ResolvedImage } from '../../inventory/registries/providers/provider.ts'
+import { parseReference } from '../../inventory/images/index.ts'
+import type { ResolvedImage } from '../../inventory/registries/index.ts'
 import { MAX_FOLLOWERS } from '../bounds.ts'
 import type { DispatchRow } from './dispatch.ts'
 

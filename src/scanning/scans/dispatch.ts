@@ -2,16 +2,15 @@ import type { Context } from '../../context.ts'
 import { statement } from '../../db/database.ts'
 import { runnerPool } from '../../db/objects.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
-import { parseReference } from '../../inventory/images/reference.ts'
-import { isTransient, registryReason, retryAfterSeconds } from '../../inventory/registries/errors.ts'
-import type { ResolvedImage } from '../../inventory/registries/providers/provider.ts'
+import { parseReference } from '../../inventory/images/index.ts'
+import type { ResolvedImage } from '../../inventory/registries/index.ts'
 import { RetryLater } from '../../retry-later.ts'
 import { LIVENESS } from '../bounds.ts'
+import { endScan } from '../end-scan.ts'
+import { engineBits, neededBits, offeredBits } from '../engine-bits.ts'
 import { type ReasonCode, reason, type ScanReason } from '../reasons.ts'
 import { REGISTRY_PLACE_SQL, type RegistryAccess, type RegistryPlace } from '../registry-access.ts'
-import { engineBits, neededBits, offeredBits } from '../sensors/engine-bits.ts'
 import { dispatchResolved, dispatchUnresolved } from './dispatch-rows.ts'
-import { endScan } from './end.ts'
 
 export interface DispatchRow extends RegistryPlace {
   scan_id: string
@@ -82,14 +81,13 @@ async function resolve(
   const reference = parseReference(scan.image)
   if (!reference.ok) return reason('image_not_found', reference.message)
   const name = reference.digest ?? reference.tag ?? 'latest'
-  const outcome = await access.resolveImage(ctx, scan, scan.repository, name, scan.platform)
-  if (outcome === 'unreadable') return reason('credentials_unavailable')
-  if (outcome.ok) return outcome.value
-  if (isTransient(outcome.error) && attempt < MAX_ATTEMPTS) {
-    const wait = retryAfterSeconds(outcome.error) ?? 5 * 2 ** attempt
-    throw new RetryLater(`registry: ${outcome.error.kind}`, Math.min(MAX_WAIT, Math.max(1, wait)))
+  const resolution = await access.resolveImage(ctx, scan, scan.repository, name, scan.platform)
+  if (resolution.kind === 'resolved') return resolution.image
+  if (resolution.kind === 'unavailable' && attempt < MAX_ATTEMPTS) {
+    const wait = resolution.seconds ?? 5 * 2 ** attempt
+    throw new RetryLater(`registry: ${resolution.reason.code}`, Math.min(MAX_WAIT, Math.max(1, wait)))
   }
-  return registryReason(outcome.error)
+  return resolution.reason
 }
 
 /** What each live runner of a pool offers. */

@@ -1,8 +1,8 @@
 import type { Context } from '../../context.ts'
 import { EXPECT_ONE_CHANGE, LostRace, statement } from '../../db/database.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
+import { endScanOfDoneJob } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
-import { endScanOfDoneJob } from './end.ts'
 
 /** Ends a scan whose result could not be stored however often it was tried. One that was stored after all stays. */
 export async function giveUpIngest(ctx: Context, jobId: string): Promise<void> {

@@ -7,8 +7,8 @@ import {
   recordReference,
   TAG_SQL,
 } from '../../inventory/artifacts/index.ts'
-import { parseReference } from '../../inventory/images/reference.ts'
-import { normalizePlatform } from '../../inventory/registries/providers/platform.ts'
+import { parseReference } from '../../inventory/images/index.ts'
+import { normalizePlatform } from '../../inventory/registries/index.ts'
 import type { Result } from '../sensors/result.ts'
 import type { ScannedArtifact } from './finish.ts'
 import type { UploadedJob } from './ingest.ts'

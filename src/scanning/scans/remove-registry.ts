@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
+import { endJob, endScan } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
-import { endJob, endScan } from './end.ts'
 import { releaseBlobs } from './release-blobs.ts'
 
 /**

@@ -3,9 +3,13 @@ import { statement } from '../../db/database.ts'
 import { sendPromised } from '../../db/outbox.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { invalid } from '../../http/problems.ts'
-import { chooseRegistry } from '../../inventory/images/choose-registry.ts'
-import { formatAuthority, type ImageReference, parseReference } from '../../inventory/images/reference.ts'
-import { normalizePlatform } from '../../inventory/registries/providers/platform.ts'
+import {
+  chooseRegistry,
+  formatAuthority,
+  type ImageReference,
+  parseReference,
+} from '../../inventory/images/index.ts'
+import { normalizePlatform } from '../../inventory/registries/index.ts'
 import type { EngineName } from '../sensors/result.ts'
 import { newScan, type Trigger } from './new-scan.ts'
 

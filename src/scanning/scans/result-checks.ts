@@ -1,5 +1,5 @@
-import { parseReference } from '../../inventory/images/reference.ts'
-import { normalizePlatform } from '../../inventory/registries/providers/platform.ts'
+import { parseReference } from '../../inventory/images/index.ts'
+import { normalizePlatform } from '../../inventory/registries/index.ts'
 import type { Result } from '../sensors/result.ts'
 
 /** What a job names: all that its result may be about. */

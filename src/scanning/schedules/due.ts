@@ -1,16 +1,9 @@
 import type { BaseContext } from '../../context.ts'
 import { type Database, statement } from '../../db/database.ts'
 import { type Promised, promise, sendPromised } from '../../db/outbox.ts'
+import { nextRun } from '../../inventory/registries/index.ts'
 
-const DAY = 24 * 3_600_000
-const INTERVALS = { daily: DAY, weekly: 7 * DAY } as const
 const SLICE = 100 // registries of one shard in one sweep
-
-/** The next run after `now`, at the schedule's own time of day; a long pause is not made up for. */
-export function nextRun(schedule: keyof typeof INTERVALS, previous: number, now: number): number {
-  const interval = INTERVALS[schedule]
-  return previous + interval * Math.max(1, Math.floor((now - previous) / interval) + 1)
-}
 
 /**
  * Registries whose time has come, at most a slice of one shard: the next run is set and the scans are promised in
@@ -50,7 +43,7 @@ export async function startDueSchedules(
           : []),
         statement(
           `UPDATE registries SET next_run_at = ? ${still}`,
-          isTimed ? nextRun(schedule, next_run_at, ctx.now) : null,
+          isTimed ? nextRun(schedule, id, ctx.now) : null,
           org,
           id,
           next_run_at,

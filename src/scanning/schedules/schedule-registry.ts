@@ -1,8 +1,8 @@
 import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import { promise, sendPromised } from '../../db/outbox.ts'
-import { newScan } from '../scans/new-scan.ts'
-import { matchesTag } from './tag-filter.ts'
+import { tagPasses } from '../../inventory/registries/index.ts'
+import { newScan } from '../scans/index.ts'
 
 const SLICE = 50 // tags looked at in one message
 
@@ -42,7 +42,7 @@ export async function scheduleRegistryScans(
   const scanners = JSON.parse(registry.scanners) as string[]
   const scans = tags
     .filter(
-      ({ tag, inFlight }) => inFlight === 0 && matchesTag(tag, registry.include_tags, registry.exclude_tags),
+      ({ tag, inFlight }) => inFlight === 0 && tagPasses(tag, registry.include_tags, registry.exclude_tags),
     )
     .map(({ repository, tag }) =>
       newScan(ctx, {

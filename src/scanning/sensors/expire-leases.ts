@@ -1,6 +1,6 @@
 import { type Database, type Statement, statement } from '../../db/database.ts'
+import { endScanOfDoneJob } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
-import { endScanOfDoneJob } from '../scans/end.ts'
 import { MAX_LEASES } from './protocol.ts'
 
 export interface ExpiredLeases {

@@ -1,4 +1,4 @@
-import { ENGINES, type EngineName } from './result.ts'
+import { ENGINES, type EngineName } from './sensors/result.ts'
 
 /** A set of engines as a number: bit n is ENGINES[n]. */
 export const engineBits = (names: readonly string[]): number =>

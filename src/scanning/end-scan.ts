@@ -1,5 +1,5 @@
-import { type Statement, statement } from '../../db/database.ts'
-import type { ScanReason } from '../reasons.ts'
+import { type Statement, statement } from '../db/database.ts'
+import type { ScanReason } from './reasons.ts'
 
 export interface Ending {
   status: 'FAILED' | 'CANCELLED'
