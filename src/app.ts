@@ -14,6 +14,9 @@ import { runnerRoutes } from './identity/runners/index.ts'
 import { imageRoutes } from './inventory/images/index.ts'
 import { registryRoutes } from './inventory/registries/index.ts'
 import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
+import { scanRoutes } from './scanning/scans/index.ts'
+import { scheduleRoutes } from './scanning/schedules/index.ts'
+import { agentRoutes } from './scanning/sensors/index.ts'
 
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
@@ -24,6 +27,9 @@ export const endpoints: Endpoint[] = [
   ...registryRoutes,
   ...imageRoutes,
   ...vulnerabilityRoutes,
+  ...scanRoutes,
+  ...scheduleRoutes,
+  ...agentRoutes,
 ]
 
 /** Paths as clients meant them: the public sensor joins its base URL with `//`, and must never be redirected. */

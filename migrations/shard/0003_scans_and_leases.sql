@@ -31,17 +31,32 @@ CREATE TABLE scans (
   created_at INTEGER NOT NULL,
   started_at INTEGER,
   scanned_at INTEGER,                           -- when it ended
-  deadline_at INTEGER                           -- NULL once it ended
+  deadline_at INTEGER,                          -- NULL once it ended
+  -- Lists page over these: never NULL. What has not ended comes after what has, by its creation.
+  scanned_order INTEGER NOT NULL AS (coalesce(scanned_at, 1000000000000000 + created_at)) VIRTUAL,
+  compliance_order TEXT NOT NULL AS (coalesce(compliance, '')) VIRTUAL,
+  risk_order INTEGER NOT NULL AS (coalesce(risk, -1)) VIRTUAL
 );
-CREATE INDEX scans_created ON scans(org, created_at, id);
-CREATE INDEX scans_scanned ON scans(org, scanned_at, id);
-CREATE INDEX scans_status ON scans(org, status, scanned_at, id);
-CREATE INDEX scans_compliance ON scans(org, compliance, id);
-CREATE INDEX scans_risk ON scans(org, risk, id);
+CREATE INDEX scans_scanned ON scans(org, scanned_order, id);
+CREATE INDEX scans_status ON scans(org, status, scanned_order, id);
+CREATE INDEX scans_compliance ON scans(org, compliance_order, id);
+CREATE INDEX scans_risk ON scans(org, risk_order, id);
 CREATE INDEX scans_artifact ON scans(org, artifact, created_at) WHERE artifact IS NOT NULL;
 CREATE INDEX scans_followers ON scans(org, leader_id) WHERE leader_id IS NOT NULL;
 CREATE INDEX scans_deadline ON scans(deadline_at) WHERE deadline_at IS NOT NULL;
 CREATE INDEX scans_running ON scans(org, registry_id, image) WHERE deadline_at IS NOT NULL;
+
+-- How many scans an organization has: a list's total without counting them.
+CREATE TABLE scan_totals (
+  org INTEGER PRIMARY KEY,
+  scans INTEGER NOT NULL
+);
+CREATE TRIGGER scans_added AFTER INSERT ON scans BEGIN
+  INSERT INTO scan_totals (org, scans) VALUES (new.org, 1) ON CONFLICT (org) DO UPDATE SET scans = scans + 1;
+END;
+CREATE TRIGGER scans_removed AFTER DELETE ON scans BEGIN
+  UPDATE scan_totals SET scans = scans - 1 WHERE org = old.org;
+END;
 
 -- The lease's truth. One job a scan that does not follow another; gone some days after its scan ended.
 CREATE TABLE jobs (

@@ -5,7 +5,7 @@ import { revokeSensorKeys } from './sensor-key.ts'
 
 /** How far the scans of an organization were looked through. */
 export interface ScanPlace {
-  createdAt: number
+  endedAt: number
   id: string
 }
 

@@ -1,3 +1,3 @@
 export { newScan } from './new-scan.ts'
 export { endScansOfRegistry } from './remove-registry.ts'
-export { requestScan } from './request.ts'
+export { scanRoutes } from './routes.ts'

@@ -35,7 +35,7 @@ const BLOBS = 1000 // of one call's scans; what is left is let go when no scan n
 
 interface ScanRow {
   id: string
-  created_at: number
+  scanned_order: number
   registry_id: string
   result_key: string | null
 }
@@ -47,15 +47,15 @@ interface ScanRow {
 export async function deleteScansOfRegistry(
   ctx: Context,
   registryId: string,
-  after: { createdAt: number; id: string } | null,
-): Promise<{ createdAt: number; id: string } | null> {
+  after: { endedAt: number; id: string } | null,
+): Promise<{ endedAt: number; id: string } | null> {
   const org = ctx.organization.num
   const rows = await ctx.db.all<ScanRow>(
     statement(
-      `SELECT id, created_at, registry_id, result_key FROM scans INDEXED BY scans_created
-        WHERE org = ?1 AND (created_at, id) > (?2, ?3) ORDER BY created_at, id LIMIT ?4`,
+      `SELECT id, scanned_order, registry_id, result_key FROM scans INDEXED BY scans_scanned
+        WHERE org = ?1 AND (scanned_order, id) > (?2, ?3) ORDER BY scanned_order, id LIMIT ?4`,
       org,
-      after?.createdAt ?? 0,
+      after?.endedAt ?? 0,
       after?.id ?? '',
       LOOKED_THROUGH,
     ),
@@ -65,7 +65,7 @@ export async function deleteScansOfRegistry(
   if (mine.length > 0) await ctx.db.batch(await deletions(ctx, mine))
   const isEnd = rows.length < LOOKED_THROUGH && all.length === mine.length
   const last = all.length > mine.length ? mine.at(-1)! : rows.at(-1)
-  return isEnd || !last ? null : { createdAt: last.created_at, id: last.id }
+  return isEnd || !last ? null : { endedAt: last.scanned_order, id: last.id }
 }
 
 async function deletions(ctx: Context, scans: readonly ScanRow[]): Promise<Statement[]> {

@@ -2,6 +2,7 @@ import type { BaseContext } from '../../context.ts'
 import { sealCredentials } from '../../crypto/sealed-credentials.ts'
 import { organizationByNum } from '../../db/organizations.ts'
 import { tenantDb } from '../../db/shards.ts'
+import { problem } from '../../http/problems.ts'
 import { jobWireId } from '../../ids.ts'
 import { parseReference } from '../../inventory/images/index.ts'
 import { DEFAULT_PLATFORM } from '../../inventory/registries/index.ts'
@@ -18,21 +19,23 @@ const CREDENTIALS_SECONDS = 300 // a pull begins well within; the JWE is worth n
 
 /**
  * One job for a polling runner, or none. Credentials leave only here, sealed to the key the agent registered; an
- * agent without a key gets no job. A job whose credentials do not open ends FAILED and is not handed out.
+ * agent without a key gets no job. A job whose credentials do not open ends FAILED and is not handed out. Throws NOT_FOUND
+ * for an agent that this key did not register.
  */
 export async function pollJob(
   ctx: BaseContext,
   runner: RunnerIdentity,
   agentId: string,
   access: RegistryAccess,
-): Promise<Job | null> {
+): Promise<Job[]> {
   const agent = await liveAgent(ctx, runner, agentId)
-  if (!agent?.capabilities.includes('lease')) return null
+  if (!agent) throw problem('NOT_FOUND', 'Agent not found', { detail: 'unknown_agent' })
+  if (!agent.capabilities.includes('lease')) return []
   const publicKey = PublicJwk.safeParse(agent.publicKey && JSON.parse(agent.publicKey))
-  if (!publicKey.success) return null
+  if (!publicKey.success) return []
   const offered = offeredBits(agent.scannerVersions)
   const claimed = await claimJob(ctx, runner, agentId, offered)
-  if (!claimed) return null
+  if (!claimed) return []
   const credentials = await sealedCredentials(
     ctx,
     claimed,
@@ -44,9 +47,9 @@ export async function pollJob(
   })
   if (credentials === 'unreadable') {
     await failJob(ctx, claimed)
-    return null
+    return []
   }
-  return jobOf(claimed, offered, credentials)
+  return [jobOf(claimed, offered, credentials)]
 }
 
 function jobOf(claimed: ClaimedJob, offered: number, credentials: string | null): Job {

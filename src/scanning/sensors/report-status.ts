@@ -25,12 +25,12 @@ export async function reportStatus(
   const place = jobPlace(ctx, runner, wireId)
   const change = input.status === 'completed' ? null : changeOf(ctx, runner, place, fence, input)
   try {
-    if (!change) return await expectHolder(runner, place, fence)
+    if (!change) return await expectHolder(ctx.now, runner, place, fence)
     await place.db.batch([stillHeld(ctx, runner, place, fence), EXPECT_ONE_CHANGE, ...change])
     if (input.status !== 'failed') ctx.defer(runnerPool(ctx.env, runner.pool).announce(place.shard, ctx.now))
   } catch (error) {
     if (!(error instanceof LostRace)) throw error
-    await expectHolder(runner, place, fence)
+    await expectHolder(ctx.now, runner, place, fence)
   }
 }
 
@@ -76,18 +76,21 @@ const stillHeld = (
 
 /** Quiet for who holds or held the job with this fence last; a lost lease for everybody else. */
 async function expectHolder(
+  now: number,
   runner: RunnerIdentity,
   { db, org, jobId }: JobPlace,
   fence: number,
 ): Promise<void> {
   const row = await db.first<{ state: string }>(
     statement(
-      'SELECT state FROM jobs WHERE org = ? AND id = ? AND fence = ? AND credential_id = ?',
+      `SELECT state FROM jobs WHERE org = ? AND id = ? AND fence = ? AND credential_id = ?
+          AND (state IN ('uploaded', 'done') OR (state = 'leased' AND lease_until > ?))`,
       org,
       jobId,
       fence,
       runner.credentialId,
+      now,
     ),
   )
-  if (!row || row.state === 'queued') throw leaseLost()
+  if (!row) throw leaseLost()
 }

@@ -1,0 +1,167 @@
+import { z } from '@hono/zod-openapi'
+import { endpoint, role } from '../../http/endpoint.ts'
+import { harborguard } from '../../http/faces.ts'
+import { listOf, listQuery } from '../../http/page-schemas.ts'
+import { bare, data, list } from '../../http/reply.ts'
+import { deleteScan } from './delete.ts'
+import { downloadRaw, downloadSbom } from './download.ts'
+import { listScans, readScan, readScanStatus, SCAN_LIST } from './read.ts'
+import { requestScan } from './request.ts'
+import {
+  DeletedScan,
+  RawParams,
+  RequestScan,
+  SbomQuery,
+  Scan,
+  ScanDetail,
+  ScanParams,
+  ScanRequested,
+  ScanStatus,
+} from './schemas.ts'
+
+const one = <Schema extends z.ZodType>(schema: Schema) => z.strictObject({ data: schema })
+const tags = ['Scans']
+
+/** The documented reply: bare, and the resource's address as Location. */
+const requested = (scanId: string) =>
+  bare(
+    202,
+    { scanId, status: 'PENDING', message: 'Scan queued', url: `/dashboard/scans/${scanId}` },
+    { Location: `/api/scans/${scanId}` },
+  )
+
+export const scanRoutes = [
+  endpoint(
+    harborguard,
+    role('viewer'),
+    {
+      method: 'get',
+      path: '/api/scans',
+      operationId: 'listScans',
+      tags,
+      summary: 'List scans',
+      query: listQuery(SCAN_LIST, {
+        status: {
+          description: 'State; QUEUED is another name of PENDING, COMPLETED of COMPLETE',
+          example: 'FAILED',
+        },
+        search: { description: 'Part of the image reference', example: 'acme/api' },
+      }),
+      responses: { 200: { description: 'One page', schema: listOf(Scan, 'ScanPage') } },
+    },
+    async (ctx, { request }) => list(await listScans(ctx, request.url)),
+  ),
+  endpoint(
+    harborguard,
+    role('ci'),
+    {
+      method: 'post',
+      path: '/api/scans',
+      operationId: 'requestScan',
+      tags,
+      summary: 'Scan an image',
+      description:
+        'The image is resolved in the background: a missing tag ends the scan FAILED with a reason. Nothing is pulled from a host that no registry is connected to.',
+      body: RequestScan,
+      rateLimit: { requests: 10, windowSeconds: 60 },
+      idempotency: { store: 'shard', present: async (_ctx, id) => requested(id) },
+      responses: {
+        202: { description: 'Queued', schema: ScanRequested, headers: { Location: 'Where the scan is' } },
+      },
+    },
+    async (ctx, { body }) => requested((await requestScan(ctx, { ...body, trigger: 'manual' })).scanId),
+  ),
+  endpoint(
+    harborguard,
+    role('viewer'),
+    {
+      method: 'get',
+      path: '/api/scans/{scanId}',
+      operationId: 'getScan',
+      tags,
+      summary: 'Read a scan with its layers and logs',
+      params: ScanParams,
+      responses: { 200: { description: 'The scan', schema: one(ScanDetail) } },
+    },
+    async (ctx, { params }) => data(await readScan(ctx, params.scanId)),
+  ),
+  endpoint(
+    harborguard,
+    role('viewer'),
+    {
+      method: 'get',
+      path: '/api/scans/{scanId}/status',
+      operationId: 'getScanStatus',
+      tags,
+      summary: 'Read how far a scan is',
+      params: ScanParams,
+      responses: { 200: { description: 'Its progress', schema: one(ScanStatus) } },
+    },
+    async (ctx, { params }) => data(await readScanStatus(ctx, params.scanId)),
+  ),
+  endpoint(
+    harborguard,
+    role('viewer'),
+    {
+      method: 'get',
+      path: '/api/scans/{scanId}/raw/{engine}',
+      operationId: 'getScanOutput',
+      tags,
+      summary: "Download an engine's own output",
+      description:
+        'Byte for byte, but for temporary paths of the runner. Kept for 30 days and the last 3 scans.',
+      params: RawParams,
+      responses: {
+        200: {
+          description: 'The output',
+          mediaTypes: ['application/json'],
+          headers: { ETag: 'Its SHA-256' },
+        },
+        304: { description: 'Unchanged since the ETag given' },
+      },
+    },
+    (ctx, { params, request }) => downloadRaw(ctx, params.scanId, params.engine, request),
+  ),
+  endpoint(
+    harborguard,
+    role('viewer'),
+    {
+      method: 'get',
+      path: '/api/scans/{scanId}/sbom',
+      operationId: 'getScanSbom',
+      tags,
+      summary: 'Download the SBOM',
+      description: 'Byte for byte as syft wrote it.',
+      params: ScanParams,
+      query: SbomQuery,
+      responses: {
+        200: {
+          description: 'The SBOM',
+          mediaTypes: ['application/vnd.cyclonedx+json', 'application/spdx+json'],
+          headers: { ETag: 'Its SHA-256' },
+        },
+        304: { description: 'Unchanged since the ETag given' },
+      },
+    },
+    (ctx, { params, query, request }) => downloadSbom(ctx, params.scanId, query.format, request),
+  ),
+  endpoint(
+    harborguard,
+    role('admin'),
+    {
+      method: 'delete',
+      path: '/api/scans/{scanId}',
+      operationId: 'deleteScan',
+      tags,
+      summary: 'Cancel or delete a scan',
+      description:
+        'A scan that has not ended is cancelled; one that has is deleted with the outputs no other scan names. Findings stay with the image.',
+      params: ScanParams,
+      responses: { 200: { description: 'What was done', schema: one(DeletedScan) } },
+    },
+    async (ctx, { params }) => {
+      const done = await deleteScan(ctx, params.scanId)
+      return data({ id: params.scanId, deleted: done === 'deleted' })
+    },
+  ),
+]
