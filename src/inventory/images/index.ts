@@ -11,3 +11,4 @@ export {
   type ReferenceResult,
 } from './reference.ts'
 export { imageRoutes } from './routes.ts'
+export { FindingList } from './schemas.ts'

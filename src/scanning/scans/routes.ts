@@ -2,10 +2,13 @@ import { z } from '@hono/zod-openapi'
 import { endpoint, role } from '../../http/endpoint.ts'
 import { harborguard } from '../../http/faces.ts'
 import { listOf, listQuery } from '../../http/page-schemas.ts'
+import { mapPage, readPage } from '../../http/pages.ts'
 import { bare, data, list } from '../../http/reply.ts'
+import { FindingList } from '../../inventory/images/index.ts'
+import { FINDING_LIST, listFindings, MATCH_FILTER_TEXTS, presentFinding } from '../../risk/findings/index.ts'
 import { deleteScan } from './delete.ts'
 import { downloadRaw, downloadSbom } from './download.ts'
-import { listScans, readScan, readScanStatus, SCAN_LIST } from './read.ts'
+import { findingsOfScan, listScans, readScan, readScanStatus, SCAN_LIST } from './read.ts'
 import { requestScan } from './request.ts'
 import {
   DeletedScan,
@@ -98,6 +101,26 @@ export const scanRoutes = [
       responses: { 200: { description: 'Its progress', schema: one(ScanStatus) } },
     },
     async (ctx, { params }) => data(await readScanStatus(ctx, params.scanId)),
+  ),
+  endpoint(
+    harborguard,
+    role('viewer'),
+    {
+      method: 'get',
+      path: '/api/scans/{scanId}/vulnerabilities',
+      operationId: 'listScanVulnerabilities',
+      tags,
+      summary: 'List the findings of what a scan scanned',
+      description: 'As the artifact shows them now; what the engines printed then is in their outputs.',
+      params: ScanParams,
+      query: listQuery(FINDING_LIST, MATCH_FILTER_TEXTS),
+      responses: { 200: { description: 'A page', schema: FindingList } },
+    },
+    async (ctx, { params, request }) => {
+      const place = findingsOfScan(ctx, params.scanId)
+      const page = await listFindings(ctx, place, readPage(FINDING_LIST, request.url))
+      return list(mapPage(page, presentFinding))
+    },
   ),
   endpoint(
     harborguard,
