@@ -73,13 +73,24 @@ export function checkPlatform(os: unknown, architecture: unknown, wanted: Platfo
   return { code: 'engine_wrong_platform', detail: `It says ${String(os)}/${String(architecture)}.` }
 }
 
-/** The last lines of stderr that say something, as one line of at most 300 characters. */
+const MAX_WORDS = 300
+const CHATTER = /^(?:\S+Z\s+|\[\d+\]\s+)?(?:TRACE|DEBUG|INFO|WARN|warning)\b/
+const STAMP = /^(?:\d{4}-\d\d-\d\dT\S+\s+|\[\d+\]\s+)/
+
+/** What stderr says at its end, without warnings and time stamps: one line of at most 300 characters. */
 export function lastWords(stderr: string): string {
   const lines = stderr
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '')
-  return lines.slice(-2).join(' | ').slice(-300)
+  const crash = lines.find((line) => /^(?:panic|fatal error): /.test(line))
+  if (crash) return crash.slice(0, MAX_WORDS)
+  const telling = lines.filter((line) => !CHATTER.test(line))
+  const said = (telling.length > 0 ? telling : lines)
+    .slice(-2)
+    .map((line) => line.replace(STAMP, '').replace(/\s+/g, ' '))
+    .join(' | ')
+  return said.length <= MAX_WORDS ? said : `${said.slice(0, 99)}…${said.slice(-(MAX_WORDS - 100))}`
 }
 
 /** The first failure whose pattern stderr matches, else `engine_failed` with its last words. */

@@ -3,7 +3,8 @@ import { open, stat } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 
 const TERM_TO_KILL_MS = 3000
-const STDERR_TAIL = 8192 // bytes of stderr kept: its end says why
+const STDERR_HEAD = 4096 // bytes of stderr kept from its beginning: a crash says there what it was
+const STDERR_TAIL = 8192 // and from its end: an error says there why
 const SIZE_CHECK_MS = 250
 const PIPE_CLOSE_MS = 1000 // how long an escaped grandchild may hold stderr open
 
@@ -27,7 +28,7 @@ export interface ProcessEnd {
   kind: 'exited' | 'signalled' | 'timeout' | 'output_too_large' | 'aborted' | 'not_started'
   code: number | null
   durationMs: number
-  /** The last 8 kB of stderr, without colours. */
+  /** The first 4 and the last 8 kB of stderr, without colours. */
   stderr: string
 }
 
@@ -56,7 +57,7 @@ export async function runProcess(spec: ProcessSpec): Promise<ProcessEnd> {
     detached: true,
     stdio: ['ignore', stdout?.fd ?? 'ignore', 'pipe'],
   })
-  const tail = keepTail(child)
+  const tail = keepEnds(child)
   try {
     return await supervise(child, spec, tail, end)
   } finally {
@@ -108,11 +109,14 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Keeps the end of stderr. `closed` settles when nobody holds the pipe any more, or soon after the exit. */
-function keepTail(child: ChildProcess): { text: () => string; closed: Promise<void> } {
-  let kept = Buffer.alloc(0)
+/** Keeps both ends of stderr. `closed` settles when nobody holds the pipe any more, or soon after the exit. */
+function keepEnds(child: ChildProcess): { text: () => string; closed: Promise<void> } {
+  let head = Buffer.alloc(0)
+  let tail = Buffer.alloc(0)
   child.stderr?.on('data', (chunk: Buffer) => {
-    kept = Buffer.concat([kept, chunk]).subarray(-STDERR_TAIL)
+    const missing = STDERR_HEAD - head.length
+    head = Buffer.concat([head, chunk.subarray(0, missing)])
+    tail = Buffer.concat([tail, chunk.subarray(missing)]).subarray(-STDERR_TAIL)
   })
   child.stderr?.on('error', () => {})
   const closed = new Promise<void>((done) => {
@@ -122,7 +126,7 @@ function keepTail(child: ChildProcess): { text: () => string; closed: Promise<vo
       setTimeout(() => child.stderr?.destroy(), PIPE_CLOSE_MS).unref()
     })
   })
-  return { text: () => kept.toString('utf8'), closed }
+  return { text: () => Buffer.concat([head, tail]).toString('utf8'), closed }
 }
 
 function watchSize(spec: ProcessSpec, onTooLarge: () => void): void {
