@@ -43,6 +43,7 @@ CREATE TABLE matches (
   severity INTEGER NOT NULL,                    -- merged: 0 UNKNOWN … 4 CRITICAL
   cvss INTEGER,                                 -- merged, tenths
   score INTEGER NOT NULL AS (coalesce(cvss, -1)) VIRTUAL,        -- lists page over it: never NULL
+  id_order INTEGER NOT NULL AS (id) VIRTUAL,    -- SQLite seeks to (score, id_order) but not to (score, id)
   cvss_vector TEXT,
   fixed_version TEXT,
   said TEXT NOT NULL,                           -- JSON {engine: Verdict} of src/risk/findings/merge.ts
@@ -52,11 +53,11 @@ CREATE TABLE matches (
   seen_at INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX matches_key ON matches(org, package, vulnerability);
-CREATE INDEX matches_severity ON matches(org, severity, score, id);
-CREATE INDEX matches_cvss ON matches(org, score, id);
-CREATE INDEX matches_vulnerability ON matches(org, vulnerability, id);
-CREATE INDEX matches_seen ON matches(org, seen_at, id);
-CREATE INDEX matches_status ON matches(org, status, severity, score, id) WHERE status <> 0;
+CREATE INDEX matches_severity ON matches(org, severity, score, id_order);
+CREATE INDEX matches_cvss ON matches(org, score, id_order);
+CREATE INDEX matches_vulnerability ON matches(org, vulnerability, id_order);
+CREATE INDEX matches_seen ON matches(org, seen_at, id_order);
+CREATE INDEX matches_status ON matches(org, status, severity, score, id_order) WHERE status <> 0;
 
 -- An advisory's text in the organization. Nothing that changes daily.
 CREATE TABLE vulnerabilities (

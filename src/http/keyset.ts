@@ -13,8 +13,9 @@ export interface Keyset {
 }
 
 /**
- * Pages over `columns`, which end in a unique one and hold no NULL (a nullable one needs a generated column
- * beside it). All of them run in the same direction, so that one index serves ascending and descending.
+ * Pages over `columns`, which end in a unique one and hold no NULL: a nullable one needs a generated column
+ * beside it, and so does an INTEGER PRIMARY KEY, to which SQLite does not seek within a row value. All of them run
+ * in the same direction, so that one index serves ascending and descending.
  */
 export function keyset(request: PageRequest, columns: readonly string[]): Keyset {
   const { cursor, limit, page, sort } = request

@@ -51,6 +51,8 @@ export interface SeedSize {
   ownPackages: number
   bases: number
   matchesPerPackage: number
+  /** Every artifact ran trivy and grype, and one finding in 300 is excluded; else engines are mixed. */
+  usual?: boolean
 }
 
 export const DAY = 24 * 60 * 60 * 1000
@@ -132,7 +134,7 @@ export function aWorld(org: number, size: SeedSize, seed = org): SeedWorld {
         id: base + artifacts.length,
         image,
         digest: `sha256:${(base + artifacts.length).toString(16).padStart(64, '0')}`,
-        ran: pick(next, RAN_MIX),
+        ran: size.usual ? 3 : pick(next, RAN_MIX),
         builtAt: SEED_TIME + 30 * DAY,
         links: new Map(held.filter(() => next() < 0.97).map((p) => [p.id, since])),
       }
@@ -145,18 +147,19 @@ export function aWorld(org: number, size: SeedSize, seed = org): SeedWorld {
       })
     }
   }
-  const matches = someMatches(next, packages, size.matchesPerPackage)
+  const matches = someMatches(next, packages, size)
   const silent = new Map<string, number>()
   const ofPackage = Map.groupBy(matches, (match) => match.package.id)
   for (const artifact of artifacts)
     for (const packageId of artifact.links.keys())
       for (const match of ofPackage.get(packageId) ?? [])
-        if (next() < 0.01)
+        if (next() < (size.usual ? 1 / 300 : 0.01))
           silent.set(`${match.id} ${artifact.id}`, next() < 0.5 ? match.engines : match.engines & 1 || 2)
   return { org, registries, images, artifacts, packages, matches, silent }
 }
 
-function someMatches(next: () => number, packages: SeedPackage[], each: number): SeedMatch[] {
+function someMatches(next: () => number, packages: SeedPackage[], size: SeedSize): SeedMatch[] {
+  const each = size.matchesPerPackage
   const matches: SeedMatch[] = []
   for (const of of packages) {
     const names = new Set<string>()
@@ -172,7 +175,7 @@ function someMatches(next: () => number, packages: SeedPackage[], each: number):
         severity,
         cvss: next() < 0.1 ? null : Math.min(100, severity * 22 + Math.floor(next() * 20)),
         fixedVersion: next() < 0.6 ? `${of.version}.1` : null,
-        engines: pick(next, ENGINE_MIX),
+        engines: pick(next, size.usual ? ENGINE_MIX.slice(0, 3) : ENGINE_MIX),
         status: next() < 0.03 ? 1 + Math.floor(next() * 4) : 0,
         seenAt: SEED_TIME + Math.floor(next() * 80) * DAY,
         firstAt: SEED_TIME + Math.floor(next() * 40) * DAY,

@@ -12,50 +12,54 @@ import type { VulnerabilityListRequest } from './list-spec.ts'
 export interface Arm {
   from: Statement
   where: Statement
-  /** The status that all rows of the arm have, where the index does not hold it. */
-  status?: number
+  /** A column of the order whose values the arm narrows, ends included. */
+  range?: { column: 'm.severity' | 'm.status'; from: number; to: number }
 }
 
 export const ORDER_COLUMNS: Record<MatchSort, readonly string[]> = {
-  severity: ['m.severity', 'm.score', 'm.id'],
-  cvss: ['m.score', 'm.id'],
-  cveId: ['m.vulnerability', 'm.id'],
-  detectedAt: ['m.seen_at', 'm.id'],
-  triageStatus: ['m.status', 'm.severity', 'm.score', 'm.id'],
+  severity: ['m.severity', 'm.score', 'm.id_order'],
+  cvss: ['m.score', 'm.id_order'],
+  cveId: ['m.vulnerability', 'm.id_order'],
+  detectedAt: ['m.seen_at', 'm.id_order'],
+  triageStatus: ['m.status', 'm.severity', 'm.score', 'm.id_order'],
 }
 
-const walk = (index: string, org: number, where: Statement = raw('1')): Arm => ({
+const walk = (index: string, org: number, range?: Arm['range'], where: Statement = raw('1')): Arm => ({
   from: raw(`matches m INDEXED BY ${index}`),
   where: sql`m.org = ${org} AND ${where}`,
+  range,
 })
+
+const severityFrom = (from: number, to = from): Arm['range'] => ({ column: 'm.severity', from, to })
+const statusOf = (status: number): Arm['range'] => ({ column: 'm.status', from: status, to: status })
+const DECIDED = raw('m.status <> 0') // what the partial index holds
 
 export function armsOf({ filters, sort }: VulnerabilityListRequest, org: number): Arm[] {
   if (filters.image) return [ofImage(filters.image, org)]
-  if (filters.cveId) return [walk('matches_vulnerability', org, sql`m.vulnerability = ${filters.cveId}`)]
+  if (filters.cveId) {
+    return [walk('matches_vulnerability', org, undefined, sql`m.vulnerability = ${filters.cveId}`)]
+  }
   if (filters.package) return [ofPackage(filters.package, org)]
   if (filters.status && filters.status !== 'OPEN') {
-    const status = TRIAGE_STATUSES.indexOf(filters.status)
-    return [walk('matches_status', org, sql`m.status = ${status} AND m.status <> 0`)]
+    return [walk('matches_status', org, statusOf(TRIAGE_STATUSES.indexOf(filters.status)), DECIDED)]
   }
   const severities = filters.severity?.map((severity) => SEVERITIES.indexOf(severity)) ?? []
   switch (sort.column) {
     case 'severity':
       return severities.length === 0
         ? [walk('matches_severity', org)]
-        : runs(severities).map(([from, to]) =>
-            walk('matches_severity', org, sql`m.severity BETWEEN ${from} AND ${to}`),
-          )
+        : runs(severities).map(([from, to]) => walk('matches_severity', org, severityFrom(from, to)))
     case 'cvss':
       return severities.length === 0 || severities.length === SEVERITIES.length
         ? [walk('matches_cvss', org)]
-        : severities.map((severity) => walk('matches_severity', org, sql`m.severity = ${severity}`))
+        : severities.map((severity) => walk('matches_severity', org, severityFrom(severity)))
     case 'cveId':
       return [walk('matches_vulnerability', org)]
     case 'detectedAt':
       return [walk('matches_seen', org)]
     case 'triageStatus': {
-      const open = { ...walk('matches_severity', org, raw('m.status = 0')), status: 0 }
-      return filters.status ? [open] : [walk('matches_status', org, raw('m.status <> 0')), open]
+      const open = walk('matches_severity', org, statusOf(0))
+      return filters.status ? [open] : [walk('matches_status', org, undefined, DECIDED), open]
     }
   }
 }
@@ -90,22 +94,43 @@ const ofImage = (image: string, org: number): Arm => ({
     WHERE ${raw(VISIBLE_SQL)})`,
 })
 
-/** The rows of an arm behind the request's cursor. */
-export function behindCursor(arm: Arm, request: VulnerabilityListRequest): Statement {
+/**
+ * The rows of an arm that lie behind the request's cursor. Range and cursor never bound the same side of the
+ * same column: SQLite would seek by one of them and read everything up to the other.
+ */
+function behindCursor({ range }: Arm, request: VulnerabilityListRequest): Statement {
   const columns = ORDER_COLUMNS[request.sort.column]
   const { cursor, sort } = request
-  if (!cursor || arm.status === undefined || sort.column !== 'triageStatus')
-    return keyset(request, columns).after
-  const [status, ...keys] = cursor.keys
-  if (status === arm.status)
-    return keyset({ ...request, cursor: { ...cursor, keys } }, columns.slice(1)).after
+  const { after } = keyset(request, columns)
+  if (!range) return after
+  const within = between(range)
+  if (!cursor || columns[0] !== range.column) return sql`${within} AND ${after}`
+  const [key, ...keys] = cursor.keys
   const falling = (sort.direction === 'desc') !== cursor.backwards
-  return raw(Number(status) > arm.status === falling ? '1' : '0')
+  const at = Number(key)
+  if (falling ? at > range.to : at < range.from) return within
+  if (falling ? at < range.from : at > range.to) return raw('0')
+  if (range.from < range.to) {
+    const farEnd = falling ? sql`>= ${range.from}` : sql`<= ${range.to}`
+    return sql`${raw(range.column)} ${farEnd} AND ${after}`
+  }
+  return sql`${within} AND ${keyset({ ...request, cursor: { ...cursor, keys } }, columns.slice(1)).after}`
 }
 
-/** All arms as one SELECT of `columns`, in no order. */
-export const unionOf = (arms: readonly Arm[], columns: string, more: (arm: Arm) => Statement): Statement =>
+const between = ({ column, from, to }: NonNullable<Arm['range']>): Statement =>
+  from === to ? sql`${raw(column)} = ${from}` : sql`${raw(column)} BETWEEN ${from} AND ${to}`
+
+/** All arms as one SELECT of `columns`, in no order; with a request only what lies behind its cursor. */
+export const unionOf = (
+  arms: readonly Arm[],
+  columns: string,
+  filtered: Statement,
+  request?: VulnerabilityListRequest,
+): Statement =>
   joined(
-    arms.map((arm) => sql`SELECT ${raw(columns)} FROM ${arm.from} WHERE ${arm.where} AND ${more(arm)}`),
+    arms.map((arm) => {
+      const part = request ? behindCursor(arm, request) : arm.range ? between(arm.range) : raw('1')
+      return sql`SELECT ${raw(columns)} FROM ${arm.from} WHERE ${arm.where} AND ${part} AND ${filtered}`
+    }),
     ' UNION ALL ',
   )

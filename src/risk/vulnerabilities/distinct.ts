@@ -60,16 +60,8 @@ const SELECTS: Record<DistinctField, (org: number) => Statement> = {
         AND a.critical + a.high + a.medium + a.low + a.unknown > 0)
     ORDER BY i.name`,
 
-  package: (org) => sql`WITH RECURSIVE held(package) AS (
-      SELECT min(m.package) FROM matches m INDEXED BY matches_key WHERE m.org = ${org}
-      UNION ALL
-      SELECT (SELECT min(m.package) FROM matches m INDEXED BY matches_key
-        WHERE m.org = ${org} AND m.package > held.package)
-      FROM held WHERE held.package IS NOT NULL)
-    SELECT DISTINCT p.name AS value FROM held CROSS JOIN packages p ON p.id = held.package
-    WHERE p.org = ${org} AND EXISTS (SELECT 1 FROM matches m INDEXED BY matches_key
-      WHERE m.org = ${org} AND m.package = p.id AND ${isShown(org)})
-    ORDER BY p.name`,
+  package: (org) => sql`SELECT DISTINCT m.name AS value FROM matches m INDEXED BY matches_key
+    WHERE m.org = ${org} AND ${isShown(org)} ORDER BY m.name`,
 
   cveId: (org) => sql`WITH RECURSIVE known(id) AS (
       SELECT min(m.vulnerability) FROM matches m INDEXED BY matches_vulnerability WHERE m.org = ${org}

@@ -73,12 +73,11 @@ export async function listVulnerabilityImages(
   const [counted, found] = await ctx.db.batch([
     sql`SELECT ${affectedCount(org, MOST_COUNTED + 1)} AS total FROM (${named}) named
       CROSS JOIN matches m ON m.id = named.match`,
-    sql`SELECT ${raw(COLUMNS)} FROM (${named}) named
-      CROSS JOIN matches m ON m.id = named.match
+    sql`SELECT ${raw(COLUMNS)} FROM matches m
       CROSS JOIN artifact_packages ap INDEXED BY holders ON ap.org = m.org AND ap.package = m.package
       CROSS JOIN artifacts a ON a.id = ap.artifact
       LEFT JOIN overrides v ON v.org = ap.org AND v.match = m.id AND v.artifact = ap.artifact
-      WHERE ap.org = ${org} AND ${raw(VISIBLE_SQL)} AND ${after} ORDER BY ${order} ${window}`,
+      WHERE m.id = (${named}) AND ap.org = ${org} AND ${raw(VISIBLE_SQL)} AND ${after} ORDER BY ${order} ${window}`,
   ])
   const total = (counted!.rows[0] as { total: number } | undefined)?.total
   if (total === undefined) throw notFound('Vulnerability')

@@ -5,7 +5,7 @@ import { keyset } from '../../http/keyset.ts'
 import { type Page, pageOf } from '../../http/pages.ts'
 import { candidatesFirst, readTotal, totalStatement } from '../../http/total.ts'
 import { isShown, type MatchRow, matchColumns, matchConditions } from '../findings/index.ts'
-import { armsOf, behindCursor, ORDER_COLUMNS, unionOf } from './arms.ts'
+import { armsOf, ORDER_COLUMNS, unionOf } from './arms.ts'
 import type { VulnerabilityListRequest } from './list-spec.ts'
 
 type Keyed = { k0: string | number; k1: string | number; k2?: string | number; k3?: string | number }
@@ -40,11 +40,7 @@ export function vulnerabilityStatements(
     request,
     columns.map((_, index) => `k${index}`),
   )
-  const inOrder = unionOf(
-    arms,
-    `m.id AS match, ${keys}`,
-    (arm) => sql`${behindCursor(arm, request)} AND ${filtered}`,
-  )
+  const inOrder = unionOf(arms, `m.id AS match, ${keys}`, filtered, request)
   return {
     page: sql`SELECT ${matchColumns(org)}, ${raw(columns.map((_, index) => `page.k${index}`).join(', '))}
       FROM (${inOrder} ORDER BY ${order} ${window}) page
@@ -61,8 +57,8 @@ function countOf(
   filtered: Statement,
 ): Statement {
   const arms = armsOf({ ...request, sort: { column: 'severity', direction: 'desc' } }, org)
-  const rows = unionOf(arms, '1', () => filtered)
-  const candidates = unionOf(arms, '1', () => allOf(filters))
+  const rows = unionOf(arms, '1', filtered)
+  const candidates = unionOf(arms, '1', allOf(filters))
   const keepsMany = Object.keys(request.filters).every((name) => name === 'severity' || name === 'status')
   return keepsMany
     ? candidatesFirst(rows, candidates)
