@@ -8,7 +8,7 @@ import {
 import { allowsPrivateNetworks, type Env } from '../../env.ts'
 import { bindSafeFetch } from '../../net/safe-fetch.ts'
 import { type ReasonCode, reason, type ScanReason } from '../../scanning/reasons.ts'
-import { RegistryCredentials } from './credentials.ts'
+import { type RegistryCredentials, UsernamePassword } from './credentials.ts'
 import type { ProviderName } from './provider-names.ts'
 import { registryProvider } from './providers/index.ts'
 import type { RegistryClient, RegistryProvider } from './providers/provider.ts'
@@ -56,7 +56,7 @@ export async function storedCredentials(
   if (wrappedKey === null || kekVersion === null) return 'unreadable'
   const secret: StoredSecret = { ciphertext, wrappedKey, kekVersion }
   const text = await openSecret(ctx, ctx.organization, cell(stored.id), secret)
-  const parsed = text === null ? null : RegistryCredentials.safeParse(JSON.parse(text))
+  const parsed = text === null ? null : UsernamePassword.safeParse(JSON.parse(text))
   return parsed?.success ? parsed.data : 'unreadable'
 }
 

@@ -1,18 +1,5 @@
 import { z } from '@hono/zod-openapi'
 
-/** The documented names of the credential union; a provider's file says which of them it takes. */
-export const CREDENTIAL_NAMES = [
-  'UsernamePassword',
-  'UsernamePat',
-  'AwsEcr',
-  'GoogleGar',
-  'AzureAcr',
-  'HarborRobot',
-  'JfrogIdentityToken',
-] as const
-
-export type CredentialName = (typeof CREDENTIAL_NAMES)[number]
-
 /** User name and password (or token) of the v2 protocol. A colon would end the user name in Basic authentication. */
 export const UsernamePassword = z
   .strictObject({
@@ -34,5 +21,4 @@ export const UsernamePassword = z
 export type UsernamePassword = z.infer<typeof UsernamePassword>
 
 /** Credentials of every implemented provider. */
-export const RegistryCredentials = UsernamePassword
-export type RegistryCredentials = z.infer<typeof RegistryCredentials>
+export type RegistryCredentials = UsernamePassword

@@ -4,7 +4,7 @@ import { promise, sendPromised } from '../../db/outbox.ts'
 import { revokeSensorKeys } from './sensor-key.ts'
 
 /** How far the scans of an organization were looked through. */
-export interface ScanPlace {
+interface ScanPlace {
   endedAt: number
   id: string
 }

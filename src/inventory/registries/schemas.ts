@@ -1,13 +1,13 @@
 import { z } from '@hono/zod-openapi'
 import { ENGINES } from '../../scanning/sensors/protocol.ts'
-import { RegistryCredentials } from './credentials.ts'
+import { UsernamePassword } from './credentials.ts'
 import { PROVIDER_NAMES } from './provider-names.ts'
 import { isTagGlob, MAX_GLOB_LENGTH } from './tag-glob.ts'
 
-export const SCAN_METHODS = ['cloud', 'sensor'] as const
+const SCAN_METHODS = ['cloud', 'sensor'] as const
 export type ScanMethod = (typeof SCAN_METHODS)[number]
 
-export const SCHEDULES = ['manual', 'on_push', 'daily', 'weekly'] as const
+const SCHEDULES = ['manual', 'on_push', 'daily', 'weekly'] as const
 export type Schedule = (typeof SCHEDULES)[number]
 
 const ID_EXAMPLE = 'reg_4m8x1c7v0b2n5k9q3w6e'
@@ -76,7 +76,7 @@ const includeTags = tagGlob(
 )
 const excludeTags = tagGlob('Tags that do not count, in the same form', '*-dev')
 
-const credentials = RegistryCredentials.nullable().openapi({
+const credentials = UsernamePassword.nullable().openapi({
   description: 'User name and password or token. Stored encrypted, never returned; null is anonymous access',
 })
 

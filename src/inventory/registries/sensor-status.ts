@@ -10,7 +10,7 @@ export async function readSensorStatus(ctx: Context, registryId: string) {
   const [registry, jobs] = await ctx.db.batch([
     statement(`SELECT id FROM registries WHERE org = ? AND id = ? AND status <> 'DELETING'`, org, registryId),
     statement(
-      `SELECT id FROM jobs INDEXED BY jobs_in_flight
+      `SELECT scan_id FROM jobs INDEXED BY jobs_in_flight
         WHERE org = ? AND registry_id = ? AND state IN ('queued', 'leased', 'uploaded') AND state = 'leased'
           AND pool = registry_id LIMIT 1`,
       org,
@@ -27,11 +27,11 @@ export async function readSensorStatus(ctx: Context, registryId: string) {
     ),
   )
   const live = sensor !== null && sensor.last_heartbeat_at > ctx.now - LIVENESS
-  const job = live ? (jobs!.rows[0] as { id: string } | undefined) : undefined
+  const job = live ? (jobs!.rows[0] as { scan_id: string } | undefined) : undefined
   return {
     status: !live ? 'offline' : job ? 'scanning' : 'online',
     lastHeartbeatAt: sensor && new Date(sensor.last_heartbeat_at).toISOString(),
     version: sensor?.version ?? null,
-    currentJob: job ? { scanId: job.id } : null,
+    currentJob: job ? { scanId: job.scan_id } : null,
   }
 }

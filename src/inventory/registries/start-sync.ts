@@ -24,7 +24,7 @@ export async function startSync(ctx: Context, registryId: string) {
 }
 
 /** Queues a sync where none runs, with `extra` in the same batch. Of several at once, one gets true. */
-export async function queueSync(
+async function queueSync(
   ctx: Context,
   registryId: string,
   extra: readonly Statement[] = [],

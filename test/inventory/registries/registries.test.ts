@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
+import { statement } from '../../../src/db/database.ts'
 import type { Env } from '../../../src/env.ts'
 import { aFakeRegistry, FAKE_CREDENTIALS, type FakeMode } from '../../fake-registry.ts'
 import { anOrganization, caller, type Json } from '../../world.ts'
@@ -123,6 +124,27 @@ describe('Registries', () => {
     expect([made, put, gone].map((answer) => answer.meter.trips)).toEqual([3, 3, 3])
     expect(got.meter.trips).toBe(2)
     expect(made.meter.written).toBeLessThanOrEqual(14)
+  })
+
+  it('cost as many rows to list as the page has, however many images they have', async () => {
+    const ours = await anOrganization()
+    const ids: string[] = []
+    for (const name of ['a', 'b', 'c']) {
+      ids.push((await ours.post('/api/registries', { ...CUSTOM, name, scanMethod: 'sensor' })).body.data.id)
+    }
+    const before = await ours.get('/api/registries')
+    const images = Array.from({ length: 300 }, (_, i) => [`img_${ids[0]}_${i}`, `r${i}`])
+    await ours.db.run(
+      statement(
+        `INSERT INTO images (id, org, registry_id, repository, name, created_at)
+         SELECT value ->> 0, ?2, ?3, value ->> 1, value ->> 1, 1 FROM json_each(?1)`,
+        ...[JSON.stringify(images), ours.organization.num, ids[0]!],
+      ),
+    )
+    const after = await ours.get('/api/registries')
+    expect(after.body.data.find((registry: Json) => registry.id === ids[0]).imageCount).toBe(300)
+    expect(after.meter.read).toBe(before.meter.read)
+    expect(after.meter.read).toBeLessThanOrEqual(4 * 3 + 20)
   })
 })
 
@@ -297,6 +319,14 @@ describe("A registry's sensor", () => {
         .run()
     await heard(Date.now())
     expect(await status()).toMatchObject({ status: 'online', version: '0.1.0', currentJob: null })
+    await ours.db.run(
+      statement(
+        `INSERT INTO jobs (id, org, scan_id, registry_id, pool, state, priority, rank, wanted, needs, phase, progress, created_at, updated_at)
+         VALUES (?1, ?2, ?1, ?3, ?3, 'leased', 0, 0, 1, 1, 'scanning', 10, 1, 1)`,
+        ...[`scn_${id}`, ours.organization.num, id],
+      ),
+    )
+    expect(await status()).toMatchObject({ status: 'scanning', currentJob: { scanId: `scn_${id}` } })
     await heard(Date.now() - 121_000)
     expect(await status()).toMatchObject({ status: 'offline', version: '0.1.0' })
   })

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { statement } from '../../../src/db/database.ts'
-import { giveUpSync, startDueSyncs, syncRegistry } from '../../../src/inventory/registries/index.ts'
+import {
+  endStuckSyncs,
+  giveUpSync,
+  startDueSyncs,
+  syncRegistry,
+} from '../../../src/inventory/registries/index.ts'
 import { RetryLater } from '../../../src/retry-later.ts'
 import { aFakeRegistry, FAKE_CREDENTIALS, type FakeContent, type FakeMode } from '../../fake-registry.ts'
 import { anOrganization, type Json, type TestOrganization } from '../../world.ts'
@@ -160,6 +165,13 @@ describe('Reading a catalogue', () => {
     expect((await tagsOf(ours, id)).map(({ name }) => name)).toEqual(['latest'])
   })
 
+  it('forgets what lies outside a prefix that was narrowed', async () => {
+    const { ours, fake, id } = await connect('open', { 'team/app': { v1: 'a' }, 'other/app': { v1: 'b' } })
+    await ours.put(`/api/registries/${id}`, { url: `${fake.url}/team` })
+    expect(await finishSync(ours, id)).toMatchObject({ status: 'ACTIVE', imageCount: 1 })
+    expect(await imagesOf(ours, id)).toMatchObject([{ repository: 'team/app' }])
+  })
+
   it('reads a catalogue of several pages in slices that each end by themselves', async () => {
     const { ours, id, registry } = await connect('big')
     expect(registry).toMatchObject({ status: 'ACTIVE', imageCount: 250 })
@@ -179,6 +191,7 @@ describe('Reading a catalogue', () => {
 describe('A registry that does not give its catalogue', () => {
   it.each([
     ['down', 'registry_unreachable'],
+    ['slow', 'registry_unreachable'],
     ['html', 'registry_invalid_reply'],
     ['error', 'registry_error'],
     ['limited', 'registry_rate_limited'],
@@ -252,6 +265,22 @@ describe('Starting a sync', () => {
     await finishSync(ours, id)
     await startDueSyncs(ctx, ours.db)
     expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'idle' })
+  })
+})
+
+describe('A sync whose message was lost', () => {
+  it('ends after six hours, and the registry says so', async () => {
+    const { ours, id } = await connect('open')
+    const org = ours.organization.num
+    const started = statement(
+      `UPDATE registries SET sync_state = 'running', sync_started_at = ? WHERE org = ?`,
+      ...[Date.now(), org],
+    )
+    await ours.db.run(started)
+    await endStuckSyncs(ours.db, Date.now() + 5 * 3_600_000)
+    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'running', status: 'ACTIVE' })
+    await endStuckSyncs(ours.db, Date.now() + 7 * 3_600_000)
+    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'idle', status: 'ERROR' })
   })
 })
 

@@ -2,15 +2,15 @@ import { z } from 'zod'
 import { isDigest } from '../../images/index.ts'
 import { platformText } from './platform.ts'
 
-export const INDEX_TYPES = [
+const INDEX_TYPES = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ]
-export const MANIFEST_TYPES = [
+const MANIFEST_TYPES = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ]
-export const IMAGE_CONFIG_TYPES = [
+const IMAGE_CONFIG_TYPES = [
   'application/vnd.oci.image.config.v1+json',
   'application/vnd.docker.container.image.v1+json',
 ]

@@ -35,7 +35,7 @@ export const openSession = (connection: RegistryConnection): Session => ({
   tokens: new Map(),
 })
 
-export const sessionNow = (session: Session): number => (session.connection.now ?? Date.now)()
+const sessionNow = (session: Session): number => (session.connection.now ?? Date.now)()
 
 /**
  * One authenticated request. A 401 is answered once: with Basic, or with a fresh token for the scope (also when a

@@ -54,7 +54,8 @@ async function withoutCatalogue(
 
 const tagsFrom = (note: TagsCursor['note']): TagsCursor => ({ phase: 'tags', after: '', unread: 0, note })
 
-const holds = (prefix: string, repository: string): boolean =>
+/** Whether a repository lies below the path that the connection is limited to. */
+export const holds = (prefix: string, repository: string): boolean =>
   prefix === '' || repository === prefix || repository.startsWith(`${prefix}/`)
 
 const addImages = (row: RegistryRow, repositories: readonly string[], now: number): Statement =>

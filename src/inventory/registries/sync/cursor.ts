@@ -21,7 +21,7 @@ const Cursor = z.discriminatedUnion('phase', [
 export type SyncCursor = z.infer<typeof Cursor>
 export type TagsCursor = Extract<SyncCursor, { phase: 'tags' }>
 
-export const FIRST: SyncCursor = { phase: 'catalogue', next: null, names: 0 }
+const FIRST: SyncCursor = { phase: 'catalogue', next: null, names: 0 }
 
 export const parseCursor = (text: string | null): SyncCursor =>
   text === null ? FIRST : Cursor.parse(JSON.parse(text))

@@ -13,7 +13,7 @@ export interface KnownImage {
   tags: KnownTag[]
 }
 
-export interface NewTag {
+interface NewTag {
   id: string
   image: string
   name: string
@@ -22,7 +22,7 @@ export interface NewTag {
   sibling: string | null
 }
 
-export interface MovedTag {
+interface MovedTag {
   id: string
   /** The digest that the row had: it changes only while it has it still. */
   old: string | null
@@ -70,6 +70,13 @@ export async function readTags(
   if ('error' in digests) return { kind: 'failed', error: digests.error, calls }
   return { kind: 'changes', changes: imageChanges(image, changes, digests.found, now), calls }
 }
+
+/** An image that the connection does not reach any more loses its tags. */
+export const dropTags = (image: KnownImage, now: number): ReadTags => ({
+  kind: 'changes',
+  changes: imageChanges(image, { added: [], removed: image.tags }, new Map(), now),
+  calls: 0,
+})
 
 const CREDENTIALS: RegistryError['kind'][] = ['unauthorized', 'credentials_required', 'address_refused']
 

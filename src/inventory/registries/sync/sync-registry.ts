@@ -7,10 +7,10 @@ import { openRegistry } from '../connection.ts'
 import { isTransient, type RegistryError, registryReason, retryAfterSeconds } from '../errors.ts'
 import type { RegistryClient } from '../providers/provider.ts'
 import { type RegistryRow, registries } from '../table.ts'
-import { readCatalogue } from './catalogue.ts'
+import { holds, readCatalogue } from './catalogue.ts'
 import { parseCursor, remarkOf, type TagsCursor } from './cursor.ts'
 import { loadImages } from './load-images.ts'
-import { type ImageChanges, type KnownImage, type ReadTags, readTags } from './read-tags.ts'
+import { dropTags, type ImageChanges, type KnownImage, type ReadTags, readTags } from './read-tags.ts'
 import { type SyncStep, takeStep } from './state.ts'
 import { writeTags } from './write-tags.ts'
 
@@ -91,8 +91,13 @@ async function readSomeTags(
   const slice: Slice = { after: cursor.after, unread: cursor.unread, calls: 0, changes: [], error: null }
   for (let at = 0; at < images.length && slice.calls < CALLS && !slice.error; at += AT_ONCE) {
     const group = images.slice(at, at + AT_ONCE)
-    const isLast = attempt >= MAX_ATTEMPTS
-    const read = await Promise.all(group.map((image) => readTags(client, image, filter, ctx.now, isLast)))
+    const read = await Promise.all(
+      group.map((image) =>
+        holds(row.pathPrefix, image.repository)
+          ? readTags(client, image, filter, ctx.now, attempt >= MAX_ATTEMPTS)
+          : dropTags(image, ctx.now),
+      ),
+    )
     for (const [index, one] of read.entries()) collect(slice, group[index]!, one)
   }
   if (slice.error && slice.after === cursor.after) return slice.error
