@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { parseImageReference } from '../src/pull/image-reference.ts'
 import { type PulledImage, type PullRequest, pullImage } from '../src/pull/pull-image.ts'
 import { aDirectory } from './support/directory.ts'
@@ -10,6 +10,10 @@ import { aRegistry, type Registry } from './support/registry.ts'
 import { SELF_SIGNED } from './support/self-signed.ts'
 
 const CANARY = 'canary-Passw0rd'
+const POLICY = { allowPrivateNetworks: true, insecure: true, idleMs: 10_000 }
+const IMPATIENT = { ...POLICY, idleMs: 300 }
+
+vi.setConfig({ testTimeout: 30_000 }) // generous: other work may keep the machine busy
 
 async function registryOf(tls?: typeof SELF_SIGNED): Promise<Registry> {
   const registry = await aRegistry(tls)
@@ -28,7 +32,7 @@ async function pull(
     digest: null,
     indexDigest: null,
     platform: 'linux/amd64',
-    policy: { allowPrivateNetworks: true, insecure: true, idleMs: 300 },
+    policy: POLICY,
     signal: new AbortController().signal,
     retryMs: 1,
     layoutDir,
@@ -233,6 +237,7 @@ describe('what a registry does wrong', () => {
       const progress: number[] = []
       const { sizeBytes } = await pull(`${registry.host}/a:1`, {
         onProgress: (bytes) => void progress.push(bytes),
+        policy: IMPATIENT,
       })
       expect(served).toBe(2)
       expect(progress.at(-1)).toBe(sizeBytes)
@@ -269,6 +274,18 @@ describe('what a registry does wrong', () => {
       return true
     }
     expect(await failure(pull(`${registry.host}/a@${image.manifest.digest}`))).toBe('image_corrupt')
+  })
+
+  it('a manifest that is cut short once is fetched again', async () => {
+    const registry = await registryOf()
+    registry.add(image, '1')
+    let served = 0
+    registry.intercept = ({ url }, response) => {
+      if (!url?.includes('/manifests/') || ++served > 1) return false
+      response.writeHead(200, { 'content-length': 1000 }).write('{', () => response.destroy())
+      return true
+    }
+    expect(await failure(pull(`${registry.host}/a:1`))).toBe('pulled')
   })
 
   it.each([
@@ -336,7 +353,7 @@ describe('what a registry does wrong', () => {
   it('a registry that never answers is registry_unreachable within the idle time', async () => {
     const registry = await registryOf()
     registry.intercept = ({ url }) => url?.includes('/manifests/') ?? false
-    expect(await failure(pull(`${registry.host}/a:1`))).toBe('registry_unreachable')
+    expect(await failure(pull(`${registry.host}/a:1`, { policy: IMPATIENT }))).toBe('registry_unreachable')
   })
 })
 

@@ -54,8 +54,8 @@ interface Step {
 export async function updateDatabases(update: DatabaseUpdate): Promise<string[]> {
   if (update.source.samples) return []
   const { trivyCacheDir, grypeCacheDir } = update.source
-  await mkdir(trivyCacheDir, { recursive: true })
-  await mkdir(grypeCacheDir, { recursive: true })
+  for (const directory of [trivyCacheDir, grypeCacheDir])
+    await mkdir(directory, { recursive: true }).catch(() => {}) // a read-only one: the engine says so itself
   const failed: string[] = []
   for (const step of steps(update)) {
     if (update.signal.aborted) break

@@ -5,7 +5,7 @@ import { type HttpPolicy, type HttpSession, openHttpSession } from '../net/guard
 import { parseChallenge } from './challenge.ts'
 import type { ImageReference } from './image-reference.ts'
 import { asPullError, PullError } from './pull-error.ts'
-import { discardBody } from './read-body.ts'
+import { discardBody, readBody } from './read-body.ts'
 import { authorize } from './registry-token.ts'
 
 const MAX_REDIRECTS = 5
@@ -16,7 +16,14 @@ const MAX_RETRY_AFTER_MS = 15_000 // a registry that asks for more is reported a
 export interface RegistrySession {
   /** GET below `/v2/<repository>/`. Resolves with a 200 reply whose body the caller reads; rejects with PullError. */
   get(path: string, accept: readonly string[]): Promise<IncomingMessage>
+  /** The same with a small body, read whole: null when it is longer than `maxBytes`. */
+  read(path: string, accept: readonly string[], maxBytes: number): Promise<SmallReply>
   close(): void
+}
+
+export interface SmallReply {
+  contentType: string
+  bytes: Buffer | null
 }
 
 export interface RegistryAccess {
@@ -52,6 +59,12 @@ export async function openRegistry(access: RegistryAccess): Promise<RegistrySess
 
     return {
       get: (path, accept) => withRetries(() => once(path, accept), access),
+      read: (path, accept, maxBytes) =>
+        withRetries(async () => {
+          const reply = await once(path, accept)
+          const contentType = (reply.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''
+          return { contentType, bytes: await readBody(reply, maxBytes) }
+        }, access),
       close: () => http.close(),
     }
   } catch (error) {

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ImageReference } from './image-reference.ts'
 import { INDEX_TYPES, MANIFEST_TYPES, type Manifest, parseIndex, parseManifest } from './manifest.ts'
 import { selectPlatform } from './platform.ts'
-import { asPullError, PullError } from './pull-error.ts'
-import { readBody } from './read-body.ts'
+import { PullError } from './pull-error.ts'
 import type { RegistrySession } from './registry-session.ts'
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024 // the distribution specification's bound
@@ -29,11 +28,11 @@ export interface Wanted {
 export async function resolveImage(registry: RegistrySession, wanted: Wanted): Promise<ResolvedImage> {
   const { reference } = wanted
   const pinned = wanted.digest ?? reference.digest
-  const first = await fetchManifest(registry, reference, pinned ?? reference.tag ?? 'latest', pinned)
+  const first = await fetchManifest(registry, pinned ?? reference.tag ?? 'latest', pinned)
   if (!isIndex(first.mediaType, first.value)) return single(first, wanted.indexDigest)
   const chosen = selectPlatform(parseIndex(first.value), wanted.platform)
   if (!chosen) throw new PullError('platform_not_found', `Asked for ${wanted.platform}.`)
-  const second = await fetchManifest(registry, reference, chosen.digest, chosen.digest)
+  const second = await fetchManifest(registry, chosen.digest, chosen.digest)
   if (isIndex(second.mediaType, second.value))
     throw new PullError('image_unsupported', 'Its index names another index.')
   return single(second, first.digest)
@@ -60,22 +59,17 @@ const isIndex = (mediaType: string, value: unknown): boolean =>
 
 async function fetchManifest(
   registry: RegistrySession,
-  reference: ImageReference,
   name: string,
   expected: string | null,
 ): Promise<Fetched> {
-  const reply = await registry.get(`manifests/${name}`, ACCEPT)
-  const bytes = await readBody(reply, MAX_MANIFEST_BYTES).catch((error) => {
-    throw asPullError(error, reference.host)
-  })
+  const { bytes, contentType } = await registry.read(`manifests/${name}`, ACCEPT, MAX_MANIFEST_BYTES)
   if (!bytes) throw new PullError('image_unsupported', 'Its manifest is larger than 4 MiB.')
   const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
   const value = parseObject(bytes)
   if (expected !== null && digest !== expected)
     throw new PullError('image_corrupt', `The manifest ${expected} does not match its digest.`)
   const claimed = (value as { mediaType?: unknown }).mediaType
-  const header = (reply.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''
-  const mediaType = typeof claimed === 'string' ? claimed : header
+  const mediaType = typeof claimed === 'string' ? claimed : contentType
   if (!(ACCEPT as string[]).includes(mediaType))
     throw new PullError('image_unsupported', `Its manifest has the type ${mediaType.slice(0, 100)}.`)
   return { digest, mediaType, bytes, value }
