@@ -1,56 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import { statement } from '../../../src/db/database.ts'
-import {
-  endStuckSyncs,
-  giveUpSync,
-  startDueSyncs,
-  syncRegistry,
-} from '../../../src/inventory/registries/index.ts'
+import { giveUpSync, syncRegistry } from '../../../src/inventory/registries/index.ts'
 import { RetryLater } from '../../../src/retry-later.ts'
-import { aFakeRegistry, FAKE_CREDENTIALS, type FakeContent, type FakeMode } from '../../fake-registry.ts'
-import { anOrganization, type Json, type TestOrganization } from '../../world.ts'
-import { anArtifactOf, finishSync, jobContext, promisesOf, readRegistry, silentContext } from './system.ts'
-
-async function connect(mode: FakeMode, content?: FakeContent, more: Json = {}) {
-  const ours = await anOrganization()
-  const fake = await aFakeRegistry(mode, content)
-  const body = { name: 'fake', provider: 'DOCKER_REGISTRY', url: fake.url, insecure: true, ...more }
-  const made = await ours.post('/api/registries', body)
-  expect(made.status, made.text).toBe(201)
-  const { id } = made.body.data
-  const resync = async () => {
-    await ours.post(`/api/registries/${id}/sync`)
-    return finishSync(ours, id)
-  }
-  return { ours, fake, id, registry: await finishSync(ours, id), resync }
-}
-
-interface TagRow {
-  repository: string
-  name: string
-  digest: string | null
-  artifact: number | null
-}
-
-const tagsOf = (ours: TestOrganization, id: string) =>
-  ours.db.all<TagRow>(
-    statement(
-      `SELECT i.repository, t.name, t.digest, t.artifact FROM images i JOIN tags t ON t.image_id = i.id
-        WHERE i.org = ? AND i.registry_id = ? ORDER BY i.repository, t.name`,
-      ours.organization.num,
-      id,
-    ),
-  )
-
-const imagesOf = (ours: TestOrganization, id: string) =>
-  ours.db.all<Json>(
-    statement(
-      `SELECT repository, name, tag_count, latest_tag, latest_digest, critical FROM images
-        WHERE org = ? AND registry_id = ? ORDER BY repository`,
-      ours.organization.num,
-      id,
-    ),
-  )
+import { aFakeRegistry, FAKE_CREDENTIALS } from '../../fake-registry.ts'
+import { anOrganization } from '../../world.ts'
+import {
+  anArtifactOf,
+  connect,
+  finishSync,
+  imagesOf,
+  jobContext,
+  readRegistry,
+  type TagRow,
+  tagsOf,
+} from './system.ts'
 
 describe('Reading a catalogue', () => {
   it.each([
@@ -220,78 +183,5 @@ describe('A registry that does not give its catalogue', () => {
     expect(await readRegistry(ours, id)).toMatchObject({ status: 'ERROR', syncStatus: 'idle' })
     await fake.set({ mode: 'open' })
     expect(await resync()).toMatchObject({ status: 'ACTIVE', statusReason: null })
-  })
-})
-
-describe('Starting a sync', () => {
-  it('runs one at a time however often it is asked for', async () => {
-    const { ours, id } = await connect('open')
-    const org = ours.organization.num
-    const answers = await Promise.all([1, 2, 3, 4].map(() => ours.post(`/api/registries/${id}/sync`)))
-    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202])
-    expect(answers[0]!.headers.get('Location')).toBe(`/api/registries/${id}`)
-    const started = await ours.db.all(
-      statement(`SELECT id FROM audit_log WHERE org = ? AND action = 'registry.synced'`, org),
-    )
-    expect(started).toHaveLength(1)
-    await finishSync(ours, id)
-  })
-
-  it('lets one of two slices at the same place write', async () => {
-    const { ours, id } = await connect('open')
-    await ours.post(`/api/registries/${id}/sync`)
-    const [one, two] = [await jobContext(ours), await jobContext(ours)]
-    await Promise.all([syncRegistry(one, id, 9), syncRegistry(two, id, 9)])
-    expect(await finishSync(ours, id)).toMatchObject({ status: 'ACTIVE', imageCount: 2 })
-  })
-
-  it('is refused for a registry that only its sensor reaches', async () => {
-    const ours = await anOrganization()
-    const body = { name: 's', provider: 'CUSTOM', url: 'https://10.0.0.1:5000', scanMethod: 'sensor' }
-    const { id, syncStatus } = (await ours.post('/api/registries', body)).body.data
-    expect(syncStatus).toBe('idle')
-    expect(await ours.post(`/api/registries/${id}/sync`)).toBeProblem(409, 'CONFLICT')
-  })
-
-  it('happens in the half hour before scheduled scans, once', async () => {
-    const { ours, id } = await connect('open')
-    const org = ours.organization.num
-    const now = Date.now() + 24 * 3_600_000
-    await ours.db.run(statement('UPDATE registries SET next_run_at = ? WHERE org = ?', now + 60_000, org))
-    const ctx = await silentContext(ours, now)
-    await startDueSyncs(ctx, ours.db)
-    expect(await promisesOf(ours, 'registry.sync')).not.toEqual([])
-    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'queued' })
-    await finishSync(ours, id)
-    await startDueSyncs(ctx, ours.db)
-    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'idle' })
-  })
-})
-
-describe('A sync whose message was lost', () => {
-  it('ends after six hours, and the registry says so', async () => {
-    const { ours, id } = await connect('open')
-    const org = ours.organization.num
-    const started = statement(
-      `UPDATE registries SET sync_state = 'running', sync_started_at = ? WHERE org = ?`,
-      ...[Date.now(), org],
-    )
-    await ours.db.run(started)
-    await endStuckSyncs(ours.db, Date.now() + 5 * 3_600_000)
-    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'running', status: 'ACTIVE' })
-    await endStuckSyncs(ours.db, Date.now() + 7 * 3_600_000)
-    expect(await readRegistry(ours, id)).toMatchObject({ syncStatus: 'idle', status: 'ERROR' })
-  })
-})
-
-describe('A registry that is deleted while its catalogue is read', () => {
-  it('gets no more images', async () => {
-    const ours = await anOrganization()
-    const fake = await aFakeRegistry('open')
-    const body = { name: 'x', provider: 'CUSTOM', url: fake.url, insecure: true }
-    const { id } = (await ours.post('/api/registries', body)).body.data
-    await Promise.all([syncRegistry(await jobContext(ours), id, 9), ours.delete(`/api/registries/${id}`)])
-    await syncRegistry(await jobContext(ours), id, 9)
-    expect(await tagsOf(ours, id)).toEqual([])
   })
 })

@@ -1,12 +1,14 @@
 import { createExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
+import { expect } from 'vitest'
 import type { Context } from '../../../src/context.ts'
 import { statement } from '../../../src/db/database.ts'
 import type { Env } from '../../../src/env.ts'
 import { recordReference } from '../../../src/inventory/artifacts/index.ts'
 import { syncRegistry } from '../../../src/inventory/registries/index.ts'
 import { systemBase, systemContext } from '../../../src/system-context.ts'
-import type { Json, TestOrganization } from '../../world.ts'
+import { aFakeRegistry, type FakeContent, type FakeMode } from '../../fake-registry.ts'
+import { anOrganization, type Json, type TestOrganization } from '../../world.ts'
 
 /** The context of a queue message of this organization. */
 export const jobContext = async (ours: TestOrganization, now = Date.now()): Promise<Context> =>
@@ -57,3 +59,45 @@ export async function anArtifactOf(
   )
   return row!.id
 }
+
+/** A connected registry of its own, synced to the end. `resync` does it again. */
+export async function connect(mode: FakeMode, content?: FakeContent, more: Json = {}) {
+  const ours = await anOrganization()
+  const fake = await aFakeRegistry(mode, content)
+  const body = { name: 'fake', provider: 'DOCKER_REGISTRY', url: fake.url, insecure: true, ...more }
+  const made = await ours.post('/api/registries', body)
+  expect(made.status, made.text).toBe(201)
+  const { id } = made.body.data
+  const resync = async () => {
+    await ours.post(`/api/registries/${id}/sync`)
+    return finishSync(ours, id)
+  }
+  return { ours, fake, id, registry: await finishSync(ours, id), resync }
+}
+
+export interface TagRow {
+  repository: string
+  name: string
+  digest: string | null
+  artifact: number | null
+}
+
+export const tagsOf = (ours: TestOrganization, id: string) =>
+  ours.db.all<TagRow>(
+    statement(
+      `SELECT i.repository, t.name, t.digest, t.artifact FROM images i JOIN tags t ON t.image_id = i.id
+        WHERE i.org = ? AND i.registry_id = ? ORDER BY i.repository, t.name`,
+      ours.organization.num,
+      id,
+    ),
+  )
+
+export const imagesOf = (ours: TestOrganization, id: string) =>
+  ours.db.all<Json>(
+    statement(
+      `SELECT repository, name, tag_count, latest_tag, latest_digest, critical FROM images
+        WHERE org = ? AND registry_id = ? ORDER BY repository`,
+      ours.organization.num,
+      id,
+    ),
+  )
