@@ -17,6 +17,8 @@ export interface Env {
   REGISTRY_TIMEOUT_MS?: string
   /** "true" adds a `Server-Timing` header with D1 round trips and rows; tests set it. */
   EXPOSE_D1_METER?: string
+  /** "true" logs what each queue message cost: milliseconds, D1 round trips and rows; the benchmark sets it. */
+  LOG_QUEUE_COSTS?: string
   [shard: `SHARD_${string}`]: D1Database
 }
 

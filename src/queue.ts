@@ -127,6 +127,8 @@ async function handleMessage(
     await handler.giveUp?.(ctx, body as never)
   } else {
     await handler.handle(ctx, body as never, message.attempts)
+    if (env.LOG_QUEUE_COSTS === 'true')
+      log('info', 'message_handled', message, { ms: Date.now() - base.now, ...base.directory.meter })
   }
   if (body.outboxId) {
     const db = placedDb(env, ctx.organization.shard, base.directory.meter)

@@ -1,0 +1,54 @@
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
+
+const TIMEOUT_MS = 60_000 // far above the slowest ingest; a hang ends the run
+
+export interface Call {
+  /** Chooses the Worker. */
+  host: string
+  method?: string
+  path: string
+  headers?: Record<string, string>
+  body?: string | Buffer
+}
+
+export interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  text: string
+  /** Milliseconds from sending to the last byte. */
+  ms: number
+}
+
+/** One request over the agent's connections, read to its end. Rejects when it is not answered. */
+export function send(origin: URL, call: Call, agent: Agent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const started = performance.now()
+    const outgoing = request(
+      {
+        ...{ host: origin.hostname, port: origin.port, path: call.path, method: call.method ?? 'GET', agent },
+        headers: {
+          ...call.headers,
+          Host: call.host,
+          ...(call.body !== undefined && { 'Content-Length': Buffer.byteLength(call.body) }),
+        },
+        timeout: TIMEOUT_MS,
+      },
+      (incoming) => {
+        const chunks: Buffer[] = []
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+        incoming.on('error', reject)
+        incoming.on('end', () =>
+          resolve({
+            status: incoming.statusCode!,
+            headers: incoming.headers,
+            text: Buffer.concat(chunks).toString(),
+            ms: performance.now() - started,
+          }),
+        )
+      },
+    )
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`${call.path} was not answered in time`)))
+    outgoing.on('error', reject)
+    outgoing.end(call.body)
+  })
+}
