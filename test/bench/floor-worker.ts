@@ -1,4 +1,4 @@
-import type { D1Database, ExportedHandler } from '@cloudflare/workers-types'
+import type { D1Database } from '@cloudflare/workers-types'
 
 interface Env {
   DIRECTORY: D1Database
@@ -12,8 +12,8 @@ const PAGE = 50 // the lists' default
  * key, then page and total in one batch) on rows of its own and prints them.
  */
 export default {
-  async fetch(request, { DIRECTORY, SHARD }) {
-    if (new URL(request.url).pathname === '/empty') return new Response('') as never
+  async fetch(request: Request, { DIRECTORY, SHARD }: Env): Promise<Response> {
+    if (new URL(request.url).pathname === '/empty') return new Response('')
     const directory = DIRECTORY.withSession('first-primary')
     const shard = SHARD.withSession('first-primary')
     await directory.prepare('SELECT org FROM credentials WHERE hash = ?').bind('known').all()
@@ -21,6 +21,6 @@ export default {
       shard.prepare('SELECT id, name, n FROM items WHERE org = ? ORDER BY id LIMIT ?').bind(1, PAGE),
       shard.prepare('SELECT n FROM totals WHERE org = ?').bind(1),
     ])
-    return Response.json({ data: page!.results, meta: { total: total!.results[0]!.n } }) as never
+    return Response.json({ data: page!.results, meta: { total: total!.results[0]!.n } })
   },
-} satisfies ExportedHandler<Env>
+}
