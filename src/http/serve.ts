@@ -35,13 +35,13 @@ export async function serve(endpoint: Endpoint, c: HonoContext<Hono>): Promise<R
   const { access, route } = endpoint
   if (access.kind === 'operator' && !(await isOperator(base.env, c.req.raw.headers))) throw notFound('Route')
   const ctx = access.kind === 'role' || access.kind === 'agent' ? await authenticate(endpoint, c, base) : base
-  if (route.rateLimit && 'organization' in ctx) await limit(endpoint, c, ctx as Context)
+  const limits = route.rateLimit && 'organization' in ctx ? await limit(endpoint, c, ctx as Context) : {}
   const body = route.body ? await readBody(c.req.raw, route.maxBodyBytes) : { text: '', json: undefined }
   const input = validate(endpoint, c, body.json)
   const run = () => endpoint.handle(ctx, input)
-  if (!route.idempotency || !('organization' in ctx)) return print(await run())
+  if (!route.idempotency || !('organization' in ctx)) return print(await run(), limits)
   const key = await idempotencyKey(c.req.raw.headers, route.operationId, body.text)
-  return print(key ? await once(ctx as Context, key, endpoint, run) : await run())
+  return print(key ? await once(ctx as Context, key, endpoint, run) : await run(), limits)
 }
 
 async function authenticate(
@@ -74,7 +74,11 @@ async function authenticate(
 }
 
 /** One bucket for each organization, operation and client address. */
-async function limit(endpoint: Endpoint, c: HonoContext<Hono>, ctx: Context): Promise<void> {
+async function limit(
+  endpoint: Endpoint,
+  c: HonoContext<Hono>,
+  ctx: Context,
+): Promise<Record<string, string>> {
   const rule = endpoint.route.rateLimit!
   const bucket = `${ctx.organization.num}:${endpoint.route.operationId}:${ctx.ip ?? 'unknown'}`
   const state = await takeFromBucket(ctx.env, bucket, rule, ctx.now)
@@ -89,6 +93,7 @@ async function limit(endpoint: Endpoint, c: HonoContext<Hono>, ctx: Context): Pr
       headers: { ...headers, 'Retry-After': String(state.resetSeconds) },
     })
   }
+  return headers
 }
 
 function validate(
@@ -146,9 +151,9 @@ async function once(
   }
 }
 
-function print(reply: Reply | Response): Response {
+function print(reply: Reply | Response, limits: Record<string, string>): Response {
   if (reply instanceof Response) return reply
-  const headers = new Headers(reply.headers)
+  const headers = new Headers({ ...reply.headers, ...limits })
   if (reply.body === undefined) return new Response(null, { status: reply.status, headers })
   headers.set('Content-Type', 'application/json')
   return new Response(JSON.stringify(reply.body), { status: reply.status, headers })

@@ -4,7 +4,9 @@ import { AgentProblemBody, ProblemBody, problemsByStatus } from '../../src/http/
 
 /** The operation that answers this path, the most literal one first; null where there is none. */
 export function endpointOf(method: string, url: string): Endpoint | null {
-  const path = new URL(url, 'https://x').pathname.replace(/\/{2,}/g, '/').replace(/(.)\/$/, '$1')
+  const path = new URL(url.startsWith('/') ? `https://x${url}` : url).pathname
+    .replace(/\/{2,}/g, '/')
+    .replace(/(.)\/$/, '$1')
   const found = endpoints.filter(
     ({ route }) =>
       route.method.toUpperCase() === (method === 'HEAD' ? 'GET' : method) && matches(route.path, path),
