@@ -94,7 +94,7 @@ function recordTagged(to: ResolvedReference, tag: string, now: number): Statemen
     ),
     showScannedArtifact(to, tag),
     followLatestTag(to, tag),
-    showRepository(...image),
+    ...showRepository(...image),
   ]
 }
 

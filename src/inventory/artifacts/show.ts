@@ -24,24 +24,25 @@ const SHOWN = `coalesce((SELECT t.artifact FROM tags t
 const COPIED = ['critical', 'high', 'medium', 'low', 'unknown', 'grade', 'risk'] as const
 const FROM_SHOWN = `FROM (SELECT 1) LEFT JOIN artifacts a ON a.org = ?1 AND a.id = ${SHOWN}`
 
-/** Copies what an image shows from its artifact: nulls where that was never scanned, no write where it is so. */
-const copy = (where: string): string =>
-  `UPDATE images SET (latest_artifact, last_scanned_at, ${COPIED.join(', ')}) =
-     (SELECT a.id, a.scanned_at, ${COPIED.map((name) => `a.${name}`).join(', ')} ${FROM_SHOWN})
+/**
+ * Copies what an image shows from its artifact: nulls where that was never scanned, no write where it is so. The
+ * time of the scan goes by itself: it changes with each scan, and no index holds it.
+ */
+const copies = (where: string): string[] => [
+  `UPDATE images SET (latest_artifact, ${COPIED.join(', ')}) =
+     (SELECT a.id, ${COPIED.map((name) => `a.${name}`).join(', ')} ${FROM_SHOWN})
     WHERE ${where} AND EXISTS (SELECT 1 ${FROM_SHOWN} WHERE images.latest_artifact IS NOT a.id
-      OR images.last_scanned_at IS NOT a.scanned_at
-      OR ${COPIED.map((name) => `images.${name} IS NOT a.${name}`).join(' OR ')})`
+      OR ${COPIED.map((name) => `images.${name} IS NOT a.${name}`).join(' OR ')})`,
+  `UPDATE images SET last_scanned_at = (SELECT a.scanned_at ${FROM_SHOWN})
+    WHERE ${where} AND last_scanned_at IS NOT (SELECT a.scanned_at ${FROM_SHOWN})`,
+]
 
 /** After a scan of `artifact`. */
-export const showImage = (org: number, imageId: string, artifact: number): Statement =>
-  statement(copy('images.org = ?1 AND images.id = ?3'), org, artifact, imageId)
+export const showImage = (org: number, imageId: string, artifact: number): Statement[] =>
+  copies('images.org = ?1 AND images.id = ?3').map((sql) => statement(sql, org, artifact, imageId))
 
 /** After a tag of this repository came or moved. */
-export const showRepository = (org: number, registryId: string, repository: string): Statement =>
-  statement(
-    copy('images.org = ?1 AND images.registry_id = ?3 AND images.repository = ?4'),
-    org,
-    null,
-    registryId,
-    repository,
+export const showRepository = (org: number, registryId: string, repository: string): Statement[] =>
+  copies('images.org = ?1 AND images.registry_id = ?3 AND images.repository = ?4').map((sql) =>
+    statement(sql, org, null, registryId, repository),
   )

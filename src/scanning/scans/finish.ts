@@ -44,13 +44,13 @@ const TAGS_OF_SCAN = `SELECT tag_id FROM scans WHERE org = ?1 AND id = ?3
  * grade and risk are those of the artifact at this moment; scans that follow end alike.
  */
 export function completeScan(scan: FinishedScan, to: ScannedArtifact): Statement[] {
-  const set = `status = 'COMPLETE', partial = ?8, artifact = ?9, image_id = ?10, digest = ?11, index_digest = ?12,
-    platform = ?13, (${COUNTS}, compliance, risk) =
+  const set = `status = 'COMPLETE', partial = ?8, image_id = ?10, digest = ?11, index_digest = ?12, platform = ?13, (${COUNTS}, compliance, risk) =
       (SELECT ${COUNTS}, grade, risk FROM artifacts WHERE artifacts.org = ?1 AND artifacts.id = ?9)`
   const { artifact, imageId, digest, indexDigest, platform } = to
   const values = [to.partial ? 1 : 0, artifact, imageId, digest, indexDigest, platform]
   return [
     ...takeJob(scan),
+    nameArtifact(scan, artifact),
     end(scan, `${set}, tag_id = coalesce(tag_id, ?14), result_key = ?15`, 'id = ?2', [
       ...values,
       to.tagId,
@@ -59,7 +59,7 @@ export function completeScan(scan: FinishedScan, to: ScannedArtifact): Statement
     end(scan, set, 'leader_id = ?2', values),
     shareBlobs(scan),
     showArtifact(scan.org, artifact, TAGS_OF_SCAN, scan.scanId),
-    showImage(scan.org, imageId, artifact),
+    ...showImage(scan.org, imageId, artifact),
   ]
 }
 
@@ -85,6 +85,15 @@ const takeJob = ({ org, jobId, fence, now }: FinishedScan): Statement[] => [
   ),
   EXPECT_ONE_CHANGE,
 ]
+
+/** The artifact's index is written only where the server did not know it before: a job that went out by tag. */
+const nameArtifact = ({ org, scanId }: FinishedScan, artifact: number): Statement =>
+  statement(
+    'UPDATE scans SET artifact = ?3 WHERE org = ?1 AND id = ?2 AND artifact IS NOT ?3 AND deadline_at IS NOT NULL',
+    org,
+    scanId,
+    artifact,
+  )
 
 /** `set` may use ?8 and on. A scan that has ended already stays as it is. */
 function end(scan: FinishedScan, set: string, where: string, values: readonly Param[]): Statement {

@@ -38,7 +38,7 @@ export function writeTags(
         statement(SHOW_ADOPTED, org, json),
       ]),
       ...chunks(images).map((json) => statement(POINT_IMAGES, org, json)),
-      ...shown.map(({ image }) => showRepository(org, registryId, image.repository)),
+      ...shown.flatMap(({ image }) => showRepository(org, registryId, image.repository)),
       ...chunks(empty).map((json) => statement(REMOVE_IMAGES, org, json)),
       ...promised.map((one) => one.statement),
     ],
