@@ -51,16 +51,6 @@ export async function readObject(env: Env, org: number, key: string): Promise<R2
   return isInside(org, key) ? env.ARTIFACTS.get(key) : null
 }
 
-/** An object for a conditional request; without `body` the condition held and 304 is the answer. */
-export async function readObjectIf(
-  env: Env,
-  org: number,
-  key: string,
-  onlyIf: Headers,
-): Promise<R2ObjectBody | R2Object | null> {
-  return isInside(org, key) ? env.ARTIFACTS.get(key, { onlyIf }) : null
-}
-
 /** Deletes objects of one organization, at most 1000 in a call. Keys outside its prefix are left alone. */
 export async function deleteObjects(env: Env, org: number, keys: readonly string[]): Promise<void> {
   const own = keys.filter((key) => isInside(org, key)).slice(0, 1000)

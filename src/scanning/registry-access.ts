@@ -19,7 +19,7 @@ export interface RegistryPlace extends StoredConnection {
 export const REGISTRY_PLACE_SQL =
   'r.id, r.provider, r.url, r.host, r.insecure, r.credentials, r.dek, r.kek_version AS kekVersion'
 
-export type Resolution =
+type Resolution =
   | { kind: 'resolved'; image: ResolvedImage }
   | { kind: 'failed'; reason: ScanReason }
   /** The same call may succeed later; `seconds` is what the registry asked to wait. */

@@ -1,7 +1,7 @@
 import { isReasonCode, type ReasonCode, reason, type ScanReason } from '../reasons.ts'
 import type { EngineDatabase, EngineName, EngineRun, Result } from '../sensors/result.ts'
 
-export type EngineStatus = 'pending' | 'running' | 'succeeded' | 'failed' | 'unavailable' | 'skipped'
+type EngineStatus = 'pending' | 'running' | 'succeeded' | 'failed' | 'unavailable' | 'skipped'
 
 /** One engine of a scan, as the API shows it and as it is stored beside the scan. */
 export interface ScanEngine {

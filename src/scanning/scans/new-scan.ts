@@ -5,7 +5,7 @@ import { newId } from '../../ids.ts'
 import { UNCLAIMED_LIMIT } from '../bounds.ts'
 
 /** Why a scan was asked for; what a person asked for goes ahead of what a schedule asked for. */
-export const PRIORITY = { manual: 0, push: 1, sync: 1, upload: 1, schedule: 2 } as const
+const PRIORITY = { manual: 0, push: 1, sync: 1, upload: 1, schedule: 2 } as const
 export type Trigger = keyof typeof PRIORITY
 
 /** A scan to be made: everything is known but the digest. */

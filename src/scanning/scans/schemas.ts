@@ -63,7 +63,7 @@ const Reason = z
   })
   .openapi('Reason')
 
-export const ScanEngine = z
+const ScanEngine = z
   .strictObject({
     name: EngineName,
     version: z.string().nullable().openapi({ description: 'As the engine says it', example: '0.69.3' }),
