@@ -67,23 +67,30 @@ export function imageStatements(org: number, request: ImageListRequest): Stateme
   const { index, columns } = filters.registry && sort.column === 'name' ? WITHIN_REGISTRY : WALKS[sort.column]
   const { after, order, window } = keyset(request, columns)
   const where = allOf(conditions(filters))
+  const behind = allOf([after, ...lowestRisk(request)])
   const page = sql`SELECT ${raw(IMAGE_COLUMNS)}, ${raw(columns[0])} AS k0, i.id AS k1
     FROM images i INDEXED BY ${raw(index)}
-    WHERE i.org = ${org} AND ${where} AND ${after} ORDER BY ${order} ${window}`
+    WHERE i.org = ${org} AND ${where} AND ${behind} ORDER BY ${order} ${window}`
   if (request.cursor) return [page]
   const counting = filters.registry ? 'images_repository' : 'images_risk'
-  const from = sql`FROM images i INDEXED BY ${raw(counting)} WHERE i.org = ${org} AND ${where}`
+  const from = sql`FROM images i INDEXED BY ${raw(counting)} WHERE i.org = ${org} AND ${allOf([where, ...lowestRisk({ ...request, cursor: null })])}`
   return [page, totalStatement(sql`SELECT 1 ${from}`, sql`SELECT count(*) ${from}`)]
 }
 
-function conditions({ registry, riskScore, grade, search }: Partial<ImageFilters>): Statement[] {
+function conditions({ registry, grade, search }: Partial<ImageFilters>): Statement[] {
   const all: Statement[] = []
   if (registry) all.push(sql`i.registry_id = ${registry}`)
-  if (riskScore !== undefined) all.push(sql`i.risk_order >= ${riskScore}`)
   if (grade) {
     const grades = grade.map((letter) => sql`${letter}`)
     all.push(sql`i.grade IN (${joined(grades, ', ')})`)
   }
   if (search) all.push(sql`instr(lower(i.name), lower(${search}))`)
   return all
+}
+
+/** The lowest score as a bound of the index; as a mere filter where the cursor bounds the same side already. */
+function lowestRisk({ filters, sort, cursor }: ImageListRequest): Statement[] {
+  if (filters.riskScore === undefined) return []
+  const rising = cursor && (sort.direction === 'asc') !== cursor.backwards
+  return [sql`${raw(rising ? '+i.risk_order' : 'i.risk_order')} >= ${filters.riskScore}`]
 }
