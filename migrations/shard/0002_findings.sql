@@ -85,6 +85,20 @@ CREATE TABLE overrides (
 ) WITHOUT ROWID;
 CREATE INDEX overrides_artifact ON overrides(org, artifact, match);
 
+-- A finding that went away from an image although its package stayed, and when.
+CREATE TABLE resolutions (
+  org INTEGER NOT NULL,
+  image_id TEXT NOT NULL,
+  vulnerability TEXT NOT NULL,
+  package INTEGER NOT NULL,
+  artifact INTEGER NOT NULL,
+  severity INTEGER NOT NULL,                    -- as it was last shown
+  detected_at INTEGER NOT NULL,
+  resolved_at INTEGER NOT NULL,
+  PRIMARY KEY (org, image_id, vulnerability, package, resolved_at)
+) WITHOUT ROWID;
+CREATE INDEX resolutions_time ON resolutions(org, resolved_at);
+
 -- Packages whose matches changed in one ingest: their other holders' counters are computed again in slices.
 CREATE TABLE recounts (
   org INTEGER NOT NULL,

@@ -57,7 +57,8 @@ export function aResult(shape: ResultShape = {}): Result {
     const random = mixed(seed, from + position, Math.floor(number / packages))
     const id = `CVE-${2015 + (random % 11)}-${10_000 + (random % 89_999)}`
     if (!known.has(id)) known.set(id, vulnerabilities.push(aVulnerability(id, random)) - 1)
-    for (const engine of findersOf(random, working)) {
+    for (const engine of findersOf(random, engines)) {
+      if (failed.includes(engine)) continue
       list.push(aFinding(engine, position, known.get(id)!, id, random))
     }
   }

@@ -1,12 +1,13 @@
 import type { Context } from '../../context.ts'
 import { advisoryStatements } from './content-statements.ts'
+import { heldByOthers, touchedPackages } from './effects.ts'
 import { birthStatements } from './exclusion-statements.ts'
 import type { IncomingVulnerability } from './incoming.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { saidJson } from './merge.ts'
 import { recountOthers } from './others.ts'
-import { heldByOthers, type Plan, type PlannedMatch, touchedPackages } from './plan.ts'
+import type { Plan, PlannedMatch } from './plan.ts'
 import { nextSerial, sameSerial } from './serial.ts'
 
 /** What one batch may hold: characters of new rows, and pairs of a new verdict and another holder. */

@@ -1,8 +1,9 @@
 import { EXPECT_ONE_CHANGE, type Param, type Statement, statement } from '../../db/database.ts'
 import { FINDING_ENGINES, type Result } from '../../scanning/sensors/result.ts'
+import { countPlan } from './effects.ts'
 import { perEngine } from './engines.ts'
 import { gradeOf, riskOf } from './grade.ts'
-import { countPlan, type Plan } from './plan.ts'
+import type { Plan } from './plan.ts'
 
 /** The artifact's own row: outputs, counters, what the image says of itself. One row. */
 export function artifactStatements(

@@ -1,5 +1,6 @@
 import { type Statement, statement } from '../../db/database.ts'
 import { encodeLocations, type LocationChunk } from '../../inventory/artifacts/locations.ts'
+import { resolvedMatches } from './effects.ts'
 import type { IncomingVulnerability } from './incoming.ts'
 import { jsonChunks } from './json-chunks.ts'
 import type { Plan } from './plan.ts'
@@ -73,3 +74,17 @@ export async function locationStatements(
     ...(gone.length > 0 ? [statement(UNPLACE, org, artifact, JSON.stringify(gone))] : []),
   ]
 }
+
+const RESOLVED = `INSERT INTO resolutions (org, image_id, vulnerability, package, artifact, severity, detected_at,
+    resolved_at)
+  SELECT ?1, ?3, m.vulnerability, m.package, ?2, m.severity, max(m.seen_at, ap.since), ?4
+  FROM json_each(?5) j
+  CROSS JOIN matches m ON m.id = j.value AND m.org = ?1
+  CROSS JOIN artifact_packages ap ON ap.org = ?1 AND ap.artifact = ?2 AND ap.package = m.package
+  WHERE true ON CONFLICT DO NOTHING`
+
+/** Findings of the artifact that are gone; runs before their matches may go. */
+export const resolutionStatements = (org: number, plan: Plan, resolvedAt: number): Statement[] =>
+  jsonChunks(resolvedMatches(plan)).map(({ json }) =>
+    statement(RESOLVED, org, plan.state.artifact.id, plan.state.artifact.imageId, resolvedAt, json),
+  )

@@ -2,13 +2,19 @@ import type { Context } from '../../context.ts'
 import type { Statement } from '../../db/database.ts'
 import type { LocationChunk } from '../../inventory/artifacts/locations.ts'
 import { artifactStatements } from './artifact-statements.ts'
-import { advisoryStatements, linkStatements, locationStatements } from './content-statements.ts'
+import {
+  advisoryStatements,
+  linkStatements,
+  locationStatements,
+  resolutionStatements,
+} from './content-statements.ts'
+import { changesWhatOthersRead, heldByOthers, touchedPackages } from './effects.ts'
 import { birthStatements, ownExclusionStatements } from './exclusion-statements.ts'
 import type { IngestInput } from './ingest.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { recountOthers } from './others.ts'
-import { changesWhatOthersRead, heldByOthers, type Plan, touchedPackages } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { rollUpStatement } from './recount-statements.ts'
 import { nextSerial, sameSerial } from './serial.ts'
 
@@ -30,6 +36,7 @@ export async function ingestStatements(
     ...artifactStatements(org, plan, { ...input, image: input.result.image }),
     ...linkStatements(org, plan, scannedAt),
     ...advisoryStatements(org, plan.vulnerabilities, digests),
+    ...resolutionStatements(org, plan, scannedAt),
     ...matchStatements(org, plan.matches, scannedAt),
     ...ownExclusionStatements(org, artifact, plan.matches),
     ...birthStatements(org, artifact, born),

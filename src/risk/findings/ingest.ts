@@ -4,13 +4,14 @@ import { chunkLocations, type Location, type LocationChunk } from '../../invento
 import type { EngineName, Result } from '../../scanning/sensors/result.ts'
 import { type Acceptance, acceptEngines, type Refusal } from './accept.ts'
 import { BATCH_LIMITS, type BatchLimits, writeAhead } from './ahead.ts'
+import { heldByOthers, touchedPackages } from './effects.ts'
 import { perEngine } from './engines.ts'
 import { advisoryDigests, incomingOf } from './incoming.ts'
 import { ingestStatements } from './ingest-statements.ts'
 import { lookAround, type Surroundings } from './look-around.ts'
 import { newMatchId } from './match-id.ts'
 import { placesOf } from './places.ts'
-import { heldByOthers, type Plan, planIngest, touchedPackages, withdraw } from './plan.ts'
+import { type Plan, planIngest, withdraw } from './plan.ts'
 import { type FindingsState, readState } from './state.ts'
 
 export interface IngestInput {

@@ -1,8 +1,9 @@
 import { type Statement, statement } from '../../db/database.ts'
+import { countsDiffer, differs } from './effects.ts'
 import { ENGINE_BIT, enginesOf } from './engines.ts'
 import { jsonChunks } from './json-chunks.ts'
 import { saidJson } from './merge.ts'
-import { countsDiffer, differs, type PlannedMatch } from './plan.ts'
+import type { PlannedMatch } from './plan.ts'
 
 const NEW = `INSERT INTO matches (org, id, package, vulnerability, name, version, severity, cvss, cvss_vector,
     fixed_version, said, trivy_first, grype_first, osv_first, engines, seen_at)

@@ -1,10 +1,11 @@
 import type { Context } from '../../context.ts'
 import { DuplicateKey, EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../db/database.ts'
+import { countsDiffer } from './effects.ts'
 import { jsonChunks } from './json-chunks.ts'
 import { lookAround } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { recountOthers } from './others.ts'
-import { countsDiffer, type PlannedMatch, withdraw } from './plan.ts'
+import { type PlannedMatch, withdraw } from './plan.ts'
 import { nextSerial } from './serial.ts'
 import { MATCH, matchOf, type Row, STATE, serialOf } from './state.ts'
 

@@ -86,7 +86,7 @@ export async function observe({ db, organization: { num: org } }: Context): Prom
 const rating = (row: Record<string, unknown>) =>
   [row.critical, row.high, row.medium, row.low, row.unknown, row.grade, row.risk].join(' ')
 const counters = (row: Record<string, unknown>) =>
-  `${rating(row)} ${row.cvss_sum} ${row.cvss_count} ${row.packages}`
+  `${rating(row)} ${row.cvss_sum} ${row.cvss_count} ${row.packages} ${row.trivy_build} ${row.grype_build} ${row.osv_build}`
 
 /** The same of the model. */
 export function expected(model: Model): Observed {
@@ -101,6 +101,8 @@ export function expected(model: Model): Observed {
   for (const { links } of model.artifacts.values()) {
     for (const name of links) holders.set(name, (holders.get(name) ?? 0) + 1)
   }
+  const builds = (name: string) =>
+    FINDING_ENGINES.map((engine) => model.artifact(name).last.get(engine)?.build ?? 'null').join(' ')
   const rated = names
     .filter((name) => model.artifact(name).last.size > 0)
     .map((name): [string, string, string] => {
@@ -108,7 +110,11 @@ export function expected(model: Model): Observed {
       for (const { severity, cvss } of model.findings(name).values()) countFinding(counts, severity, cvss)
       const { critical, high, medium, low, unknown, cvssSum, cvssCount } = counts
       const image = [critical, high, medium, low, unknown, gradeOf(counts), riskOf(counts)].join(' ')
-      return [name, image, `${image} ${cvssSum} ${cvssCount} ${model.artifact(name).links.size}`]
+      return [
+        name,
+        image,
+        `${image} ${cvssSum} ${cvssCount} ${model.artifact(name).links.size} ${builds(name)}`,
+      ]
     })
   return {
     findings: sorted(findings),

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { Context } from '../../../src/context.ts'
-import { type Statement, statement } from '../../../src/db/database.ts'
+import { type Database, type Statement, statement } from '../../../src/db/database.ts'
 import { ingestResult } from '../../../src/risk/findings/ingest.ts'
 import { retireArtifact, retireArtifacts } from '../../../src/risk/findings/retire.ts'
 import { aContext, anArtifact } from '../context.ts'
 import { aResult, BUILT, type ResultShape } from '../results.ts'
+import { interleave } from './interleave.ts'
 import { observe } from './observed.ts'
 
 let organizations = 40_000
@@ -68,6 +69,26 @@ describe('retireArtifact', () => {
     expect((await observe(ctx)).findings).toEqual({})
     await scan(ctx, artifact)
     expect(await observe(ctx)).toEqual(before)
+  })
+
+  it('is undone half way by a scan, and leaves no verdict that nobody shows', async () => {
+    const ctx = anOrganization()
+    const other = aContext(ctx.organization.num)
+    const artifact = await anArtifact(ctx, 'half')
+    const shape = { packages: 700, findings: 700, engines: ['trivy', 'syft'] } as const
+    await scan(ctx, artifact, shape)
+    const [run] = aResult(shape).engines
+    const silent = { ...aResult({ ...shape, without: () => true }), engines: [run!] }
+    const back = async (db: Database) => {
+      await db.run(tag(ctx.organization.num, artifact))
+      const input = { artifact, scanId: 'scn', scannedAt: BUILT, result: silent, finish: [] }
+      await ingestResult({ ...other, db }, input)
+    }
+    await interleave([ctx.db, other.db], [(db) => retireArtifact({ ...ctx, db }, artifact), back], 'aaab')
+    const { findings, verdicts, packages } = await observe(ctx)
+    expect({ findings, verdicts }).toEqual({ findings: {}, verdicts: [] })
+    expect(Object.keys(packages)).toHaveLength(700)
+    expect(await live(ctx, artifact)).toBe(1)
   })
 
   it('finds the artifacts of an image that no tag names', async () => {
