@@ -8,8 +8,9 @@ import type { Plan } from './plan.ts'
 const LINK = `INSERT INTO artifact_packages (org, artifact, package, registry, since)
   SELECT ?1, ?2, value, ?3, ?4 FROM json_each(?5)`
 
+/** By primary key: `+org` keeps the planner from walking the organization's packages. */
 const HOLD =
-  'UPDATE packages SET holders = holders + 1 WHERE org = ?1 AND id IN (SELECT value FROM json_each(?2))'
+  'UPDATE packages SET holders = holders + 1 WHERE +org = ?1 AND id IN (SELECT value FROM json_each(?2))'
 
 /** Packages that reach the artifact: two trees and the package's number of holders. */
 export const linkStatements = (org: number, { state, newLinks }: Plan, since: number): Statement[] =>

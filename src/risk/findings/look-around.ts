@@ -20,8 +20,8 @@ const SHOWN_ELSEWHERE = `SELECT j.value ->> 0 AS match, j.value ->> 2 AS bit FRO
 const OTHERS = `SELECT a.id, a.packages + 3 * (coalesce(a.critical + a.high + a.medium + a.low + a.unknown, 0)) AS rows
   FROM (SELECT DISTINCT ap.artifact FROM json_each(?3) j
     CROSS JOIN artifact_packages ap INDEXED BY holders ON ap.org = ?1 AND ap.package = j.value
-    WHERE ap.artifact <> ?2 LIMIT ?4) o
-  CROSS JOIN artifacts a ON a.id = o.artifact`
+    WHERE ap.artifact <> ?2 LIMIT ?4) found
+  CROSS JOIN artifacts a ON a.id = found.artifact`
 
 const PLACES = 'SELECT data FROM artifact_locations WHERE org = ?1 AND artifact = ?2'
 

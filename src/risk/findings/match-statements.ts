@@ -24,7 +24,8 @@ const CHANGED = `INSERT INTO matches (org, package, vulnerability, name, version
 /** Severity and score stand in indexes: assigned only where they change. */
 const REWEIGHED = `${CHANGED}, severity = excluded.severity, cvss = excluded.cvss`
 
-const DELETED = 'DELETE FROM matches WHERE org = ?1 AND id IN (SELECT value FROM json_each(?2))'
+/** By primary key: `+org` keeps the planner from walking the organization's matches. */
+const DELETED = 'DELETE FROM matches WHERE +org = ?1 AND id IN (SELECT value FROM json_each(?2))'
 
 const DELETED_OVERRIDES =
   'DELETE FROM overrides WHERE org = ?1 AND match IN (SELECT value FROM json_each(?2))'

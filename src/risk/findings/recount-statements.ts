@@ -4,30 +4,34 @@ import { VISIBLE_SQL } from './visible.ts'
 
 const COUNTERS = 'critical, high, medium, low, unknown, cvss_sum, cvss_count'
 const severity = (number: number, name: string) => `count(*) FILTER (WHERE m.severity = ${number}) AS ${name}`
+const columns = (alias: string) =>
+  COUNTERS.split(', ')
+    .map((name) => `${alias}.${name}`)
+    .join(', ')
 
 /**
- * Counters of the artifacts that `ids` selects, absolutely, from the rows that show. The join starts at the
- * list: `+org` keeps the planner from walking the organization's artifacts.
+ * Counters of the artifacts ?2, absolutely, from the rows that show. The update starts at the totals: `+org` and
+ * `+live` keep the planner from walking the organization's artifacts.
  */
-const recount = (ids: string) => `WITH listed AS MATERIALIZED (${ids}),
+const RECOUNT = `WITH listed AS MATERIALIZED (SELECT value AS id FROM json_each(?2)),
   counted AS MATERIALIZED (
-    SELECT l.id, ${severity(4, 'critical')}, ${severity(3, 'high')}, ${severity(2, 'medium')}, ${severity(1, 'low')},
+    SELECT a.id, ${severity(4, 'critical')}, ${severity(3, 'high')}, ${severity(2, 'medium')}, ${severity(1, 'low')},
       ${severity(0, 'unknown')}, coalesce(sum(m.cvss), 0) AS cvss_sum, count(m.cvss) AS cvss_count
-    FROM listed l
-    CROSS JOIN artifacts a ON a.id = l.id
-    LEFT JOIN (artifact_packages ap
-      CROSS JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
-      LEFT JOIN overrides v ON v.org = ap.org AND v.match = m.id AND v.artifact = ap.artifact)
-      ON ap.org = ?1 AND ap.artifact = l.id AND ${VISIBLE_SQL}
-    GROUP BY l.id)
-  UPDATE artifacts SET (${COUNTERS}, grade, risk) =
-    (SELECT ${COUNTERS}, ${GRADE_SQL}, ${RISK_SQL} FROM counted WHERE counted.id = artifacts.id)
-  WHERE id IN (SELECT c.id FROM counted c CROSS JOIN artifacts o ON o.id = c.id
-      WHERE (c.critical, c.high, c.medium, c.low, c.unknown, c.cvss_sum, c.cvss_count)
-        IS NOT (o.critical, o.high, o.medium, o.low, o.unknown, o.cvss_sum, o.cvss_count))
-    AND +org = ?1 AND live = 1 AND ran <> 0`
-
-const RECOUNT = recount('SELECT value AS id FROM json_each(?2)')
+    FROM listed
+    CROSS JOIN artifacts a ON a.id = listed.id AND a.org = ?1
+    CROSS JOIN artifact_packages ap ON ap.org = ?1 AND ap.artifact = a.id
+    CROSS JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
+    LEFT JOIN overrides v ON v.org = ap.org AND v.match = m.id AND v.artifact = ap.artifact
+    WHERE ${VISIBLE_SQL}
+    GROUP BY a.id),
+  totals AS MATERIALIZED (
+    SELECT *, ${GRADE_SQL} AS grade, ${RISK_SQL} AS risk FROM (
+      SELECT * FROM counted
+      UNION ALL SELECT id, 0, 0, 0, 0, 0, 0, 0 FROM listed WHERE id NOT IN (SELECT id FROM counted)))
+  UPDATE artifacts SET (${COUNTERS}, grade, risk) = (${columns('totals')}, totals.grade, totals.risk)
+  FROM totals
+  WHERE artifacts.id = totals.id AND +artifacts.org = ?1 AND +artifacts.live = 1 AND +artifacts.ran <> 0
+    AND (${columns('artifacts')}) IS NOT (${columns('totals')})`
 
 /** Recomputes counters, grade and risk of the listed artifacts (at most 500) and writes those that differ. */
 export const recountStatement = (org: number, artifacts: readonly number[]): Statement =>
@@ -35,9 +39,10 @@ export const recountStatement = (org: number, artifacts: readonly number[]): Sta
 
 const ROLLED_UP = 'critical, high, medium, low, unknown, grade, risk'
 
+/** By primary keys alone: `+org` keeps the planner from walking the organization's images. */
 const ROLL_UP = `UPDATE images SET (${ROLLED_UP}) =
     (SELECT ${ROLLED_UP} FROM artifacts a WHERE a.id = images.latest_artifact AND a.org = ?1)
-  WHERE org = ?1 AND id IN (SELECT i.id FROM json_each(?2) j
+  WHERE +org = ?1 AND id IN (SELECT i.id FROM json_each(?2) j
     CROSS JOIN artifacts a ON a.id = j.value AND a.org = ?1
     CROSS JOIN images i ON i.id = a.image_id AND i.org = ?1
     WHERE i.latest_artifact = a.id

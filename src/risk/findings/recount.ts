@@ -9,8 +9,8 @@ const SLICE = `WITH work AS MATERIALIZED (SELECT packages FROM recounts WHERE or
   touched AS MATERIALIZED (SELECT value AS package FROM work CROSS JOIN json_each(work.packages)),
   looked AS MATERIALIZED (SELECT id FROM artifacts INDEXED BY artifacts_live
     WHERE org = ?1 AND live = 1 AND id > ?3 AND EXISTS (SELECT 1 FROM work) ORDER BY id LIMIT ?4)
-  SELECT l.id, (SELECT packages IS NULL FROM work) OR EXISTS (SELECT 1 FROM touched t
-    CROSS JOIN artifact_packages ap ON ap.org = ?1 AND ap.artifact = l.id AND ap.package = t.package) AS holds
+  SELECT l.id, (SELECT packages IS NULL FROM work) OR EXISTS (SELECT 1 FROM touched
+    CROSS JOIN artifact_packages ap ON ap.org = ?1 AND ap.artifact = l.id AND ap.package = touched.package) AS holds
   FROM looked l ORDER BY l.id`
 
 /**

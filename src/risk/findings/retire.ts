@@ -25,10 +25,10 @@ const RETIRE = `UPDATE artifacts SET live = 0, ran = 0, pinned_until = NULL, tri
 
 const STANDING = `SELECT live, ${UNNAMED} AS unnamed FROM artifacts WHERE org = ?1 AND id = ?3`
 
-const SLICE = `SELECT ap.package, 0 AS silent, ${MATCH}
+const SLICE = `SELECT page.package, 0 AS silent, ${MATCH}
   FROM (SELECT org, artifact, package FROM artifact_packages WHERE org = ?1 AND artifact = ?2
-    ORDER BY package LIMIT ?3) ap
-  LEFT JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package`
+    ORDER BY package LIMIT ?3) page
+  LEFT JOIN matches m INDEXED BY matches_key ON m.org = page.org AND m.package = page.package`
 
 /**
  * Retires an artifact that no tag names and no pin holds: its links, locations and exclusions go, and verdicts
@@ -116,8 +116,9 @@ const EXCLUSIONS = `DELETE FROM overrides INDEXED BY overrides_artifact
 const LINKS = `DELETE FROM artifact_packages
   WHERE org = ?1 AND artifact = ?2 AND package IN (SELECT value FROM json_each(?3))`
 
+/** By primary key: `+org` keeps the planner from walking the organization's packages. */
 const HOLDERS = `UPDATE packages SET holders = holders - 1
-  WHERE org = ?1 AND id IN (SELECT value FROM json_each(?2))`
+  WHERE +org = ?1 AND id IN (SELECT value FROM json_each(?2))`
 
 function unlinkStatements(
   org: number,

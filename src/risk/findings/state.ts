@@ -74,10 +74,10 @@ const LINK_PAGE = `SELECT org, artifact, package FROM artifact_packages
 
 const LINKED = `SELECT json_group_array(package) AS packages FROM (${LINK_PAGE})`
 
-const MATCHED = `SELECT ap.package, coalesce(v.silent, 0) AS silent, ${MATCH}
-  FROM (${LINK_PAGE}) ap
-  CROSS JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
-  LEFT JOIN overrides v ON v.org = ap.org AND v.match = m.id AND v.artifact = ap.artifact`
+const MATCHED = `SELECT page.package, coalesce(v.silent, 0) AS silent, ${MATCH}
+  FROM (${LINK_PAGE}) page
+  CROSS JOIN matches m INDEXED BY matches_key ON m.org = page.org AND m.package = page.package
+  LEFT JOIN overrides v ON v.org = page.org AND v.match = m.id AND v.artifact = page.artifact`
 
 const LOCATIONS = 'SELECT chunk, digest FROM artifact_locations WHERE org = ?1 AND artifact = ?2'
 

@@ -93,7 +93,7 @@ describe('the budget of an ingest', () => {
 
   it.each([10_000, 100_000])(
     'does not grow with the organization (%i findings)',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async (findings) => {
       const ctx = await anOrganizationWith(findings)
       const artifact = await anArtifact(ctx, 'new')

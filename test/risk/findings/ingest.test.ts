@@ -215,7 +215,7 @@ describe('locations', () => {
 
 describe('a huge result', () => {
   it('is written ahead in bounded batches, and costs nothing the second time', {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     const ctx = anOrganization()
     const artifact = await anArtifact(ctx, 'huge')

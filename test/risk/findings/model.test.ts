@@ -20,7 +20,7 @@ let organizations = 30_000
 describe('findings under random histories', () => {
   it.each(seeds(6))(
     'are those of the naive model after every step (seed %i)',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async (seed) => {
       const ctx = aContext(organizations++)
       const world = aWorld(seed)
@@ -38,7 +38,7 @@ describe('findings under random histories', () => {
 
   it.each(seeds(5))(
     'are those of one order when two changes interleave (seed %i)',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async (seed) => {
       const random = dice(seed)
       for (let pair = 0; pair < PAIRS; pair++) {
@@ -56,7 +56,7 @@ describe('findings under random histories', () => {
 
   it.each(seeds(3))(
     'do not depend on the order once every artifact was scanned at the newest build (seed %i)',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async (seed) => {
       const seen = []
       for (const order of [0, 1]) {
