@@ -91,7 +91,7 @@ async function deletions(ctx: Context, scans: readonly ScanRow[]): Promise<State
       ),
     ),
     statement(
-      'DELETE FROM scans WHERE org = ? AND id IN (SELECT value FROM json_each(?)) AND deadline_at IS NULL',
+      'DELETE FROM scans WHERE +org = ? AND id IN (SELECT value FROM json_each(?)) AND deadline_at IS NULL',
       org,
       ids,
     ),

@@ -55,6 +55,24 @@ describe('The queue', () => {
   }, 60_000)
 })
 
+describe('A sync that finds changes', () => {
+  it('reads and writes what it changes, however much else the organization has', async () => {
+    const { ours } = await connect('big')
+    const content = { 'a/app': { v1: '1', v2: '2', latest: '2' }, 'a/gone': { v1: '1' } }
+    const { fake, id } = await connect('open', content, {}, ours)
+    await fake.set({ repositories: { 'a/app': { v1: '1', v3: '3', latest: '3' }, 'a/new': { v1: '1' } } })
+    await ours.post(`/api/registries/${id}/sync`)
+    const meters: { rowsRead: number; rowsWritten: number }[] = []
+    while ((await readRegistry(ours, id)).syncStatus !== 'idle') {
+      const ctx = await jobContext(ours)
+      await syncRegistry(ctx, id, 9)
+      meters.push(ctx.db.meter)
+    }
+    expect(Math.max(...meters.map(({ rowsRead }) => rowsRead))).toBeLessThanOrEqual(150)
+    expect(Math.max(...meters.map(({ rowsWritten }) => rowsWritten))).toBeLessThanOrEqual(60)
+  })
+})
+
 describe('Starting a sync', () => {
   it('runs one at a time however often it is asked for', async () => {
     const { ours, id } = await connect('open')

@@ -61,8 +61,8 @@ export async function anArtifactOf(
 }
 
 /** A connected registry of its own, synced to the end. `resync` does it again. */
-export async function connect(mode: FakeMode, content?: FakeContent, more: Json = {}) {
-  const ours = await anOrganization()
+export async function connect(mode: FakeMode, content?: FakeContent, more: Json = {}, of?: TestOrganization) {
+  const ours = of ?? (await anOrganization())
   const fake = await aFakeRegistry(mode, content)
   const body = { name: 'fake', provider: 'DOCKER_REGISTRY', url: fake.url, insecure: true, ...more }
   const made = await ours.post('/api/registries', body)

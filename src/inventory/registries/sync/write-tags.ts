@@ -56,17 +56,19 @@ function chunks(rows: readonly unknown[]): string[] {
   return found
 }
 
+// `+org` keeps SQLite on the rows' ids: by the organization's index it would read all of its tags.
+
 /** Rows of ?2 as they were read: `id` and `old`, the digest. */
 const AS_READ = `SELECT t.id FROM json_each(?2) j CROSS JOIN tags t
   WHERE t.id = j.value ->> '$.id' AND t.org = ?1 AND t.digest IS j.value ->> '$.old'`
 
 const LEAVE_ARTIFACTS = `DELETE FROM tag_artifacts WHERE org = ?1 AND tag_id IN (${AS_READ})`
 
-const REMOVE = `DELETE FROM tags WHERE org = ?1 AND id IN (${AS_READ})`
+const REMOVE = `DELETE FROM tags WHERE +org = ?1 AND id IN (${AS_READ})`
 
 const MOVE = `UPDATE tags SET digest = j.value ->> '$.digest', artifact = NULL, moved_at = ?3
   FROM json_each(?2) j
-  WHERE tags.id = j.value ->> '$.id' AND tags.org = ?1 AND tags.digest IS j.value ->> '$.old'`
+  WHERE tags.id = j.value ->> '$.id' AND +tags.org = ?1 AND tags.digest IS j.value ->> '$.old'`
 
 const ADD = `INSERT INTO tags (id, org, image_id, name, digest, created_at, moved_at)
   SELECT j.value ->> '$.id', ?1, i.id, j.value ->> '$.name', j.value ->> '$.digest', ?3, ?3
@@ -82,16 +84,16 @@ const ADOPT = `INSERT INTO tag_artifacts (org, tag_id, artifact)
 
 const SHOW_ADOPTED = `UPDATE tags SET artifact = s.artifact
   FROM json_each(?2) j CROSS JOIN tags s ON s.id = j.value ->> '$.sibling' AND s.org = ?1
-  WHERE tags.id = j.value ->> '$.id' AND tags.org = ?1 AND tags.digest = s.digest AND s.artifact IS NOT NULL`
+  WHERE tags.id = j.value ->> '$.id' AND +tags.org = ?1 AND tags.digest = s.digest AND s.artifact IS NOT NULL`
 
 const POINT_IMAGES = `UPDATE images SET
     tag_count = (SELECT count(*) FROM tags t INDEXED BY tags_name WHERE t.org = ?1 AND t.image_id = images.id),
     latest_tag = j.value ->> '$.latestTag',
     latest_digest = (SELECT t.digest FROM tags t INDEXED BY tags_name
       WHERE t.org = ?1 AND t.image_id = images.id AND t.name = j.value ->> '$.latestTag')
-  FROM json_each(?2) j WHERE images.id = j.value ->> '$.id' AND images.org = ?1`
+  FROM json_each(?2) j WHERE images.id = j.value ->> '$.id' AND +images.org = ?1`
 
 /** An image that was scanned stays, without tags. */
-const REMOVE_IMAGES = `DELETE FROM images WHERE org = ?1 AND id IN (SELECT value FROM json_each(?2))
+const REMOVE_IMAGES = `DELETE FROM images WHERE +org = ?1 AND id IN (SELECT value FROM json_each(?2))
   AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.org = ?1 AND t.image_id = images.id)
   AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.org = ?1 AND a.image_id = images.id)`
