@@ -1,4 +1,5 @@
 import type { Context } from '../../context.ts'
+import { sendPromised } from '../../db/outbox.ts'
 import { advisoryStatements } from './content-statements.ts'
 import { heldByOthers, touchedPackages } from './effects.ts'
 import { birthStatements } from './exclusion-statements.ts'
@@ -63,12 +64,14 @@ async function writeSlice(
   const { seq, newest } = plan.state
   const touched = touchedPackages({ ...plan, matches })
   const held = matches.filter((match) => heldByOthers(plan, match.package))
+  const others = recountOthers(org, seq + 1, touched, around.others, ctx.now)
   await ctx.db.batch([
     ...nextSerial(org, seq, newest),
     ...matchStatements(org, matches, scan.scannedAt),
     ...birthStatements(org, scan.artifact, held),
-    ...recountOthers(org, seq + 1, touched, around.others, ctx.now),
+    ...others.statements,
   ])
+  sendPromised(ctx, others.promised)
   plan.state.seq = seq + 1
   for (const match of matches) {
     match.before = {

@@ -1,5 +1,4 @@
 import type { Context } from '../../context.ts'
-import type { Statement } from '../../db/database.ts'
 import type { LocationChunk } from '../../inventory/artifacts/locations.ts'
 import { artifactStatements } from './artifact-statements.ts'
 import {
@@ -13,7 +12,7 @@ import { birthStatements, ownExclusionStatements } from './exclusion-statements.
 import type { IngestInput } from './ingest.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
-import { recountOthers } from './others.ts'
+import { recountOthers, type Work } from './others.ts'
 import type { Plan } from './plan.ts'
 import { rollUpStatement } from './recount-statements.ts'
 import { nextSerial, sameSerial } from './serial.ts'
@@ -26,12 +25,13 @@ export async function ingestStatements(
   around: Surroundings,
   chunks: readonly LocationChunk[],
   digests: ReadonlyMap<string, string>,
-): Promise<Statement[]> {
+): Promise<Work> {
   const org = ctx.organization.num
   const { artifact, scannedAt } = input
   const { seq, locations } = plan.state
   const born = plan.matches.filter((match) => match.born !== 0 && heldByOthers(plan, match.package))
-  return [
+  const others = recountOthers(org, seq + 1, touchedPackages(plan), around.others, ctx.now)
+  const statements = [
     ...(changesWhatOthersRead(plan) ? nextSerial(org, seq, plan.newest) : sameSerial(org, seq)),
     ...artifactStatements(org, plan, { ...input, image: input.result.image }),
     ...linkStatements(org, plan, scannedAt),
@@ -41,7 +41,8 @@ export async function ingestStatements(
     ...ownExclusionStatements(org, artifact, plan.matches),
     ...birthStatements(org, artifact, born),
     ...(await locationStatements(org, artifact, chunks, locations)),
-    ...recountOthers(org, seq + 1, touchedPackages(plan), around.others, ctx.now),
+    ...others.statements,
     rollUpStatement(org, [artifact]),
   ]
+  return { statements, promised: others.promised }
 }

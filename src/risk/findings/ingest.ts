@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts'
 import { DuplicateKey, LostRace, type Statement } from '../../db/database.ts'
+import { sendPromised } from '../../db/outbox.ts'
 import { chunkLocations, type Location, type LocationChunk } from '../../inventory/artifacts/locations.ts'
 import type { EngineName, Result } from '../../scanning/sensors/result.ts'
 import { type Acceptance, acceptEngines, type Refusal } from './accept.ts'
@@ -77,11 +78,9 @@ export async function ingestResult(
     try {
       const { plan, around, chunks } = await prepare(ctx, input, state, acceptance, digests)
       await writeAhead(ctx, input, plan, around, digests, limits)
-      const batch = [
-        ...(await ingestStatements(ctx, input, plan, around, chunks, digests)),
-        ...finishOf(input, acceptance),
-      ]
-      await ctx.db.batch(batch)
+      const work = await ingestStatements(ctx, input, plan, around, chunks, digests)
+      await ctx.db.batch([...work.statements, ...finishOf(input, acceptance)])
+      sendPromised(ctx, work.promised)
       return { accepted: acceptance.accepted, refused: acceptance.refused, attempts }
     } catch (error) {
       if (!(error instanceof LostRace || error instanceof DuplicateKey)) throw error

@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts'
 import { DuplicateKey, EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../db/database.ts'
+import { sendPromised } from '../../db/outbox.ts'
 import { countsDiffer } from './effects.ts'
 import { jsonChunks } from './json-chunks.ts'
 import { lookAround } from './look-around.ts'
@@ -76,13 +77,15 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const touched = matches
     .filter((match) => match.engines !== 0 && countsDiffer(match))
     .map((match) => match.package)
+  const others = recountOthers(org, seq + 1, [...new Set(touched)], around.others, ctx.now)
   await ctx.db.batch([
     ...nextSerial(org, seq, newest),
     ...(live ? [statement(RETIRE, org, ctx.now, artifact), EXPECT_ONE_CHANGE] : []),
     ...unlinkStatements(org, artifact, packages, matches),
     ...matchStatements(org, matches, ctx.now),
-    ...recountOthers(org, seq + 1, [...new Set(touched)], around.others, ctx.now),
+    ...others.statements,
   ])
+  sendPromised(ctx, others.promised)
   return packages.length === LINKS_A_SLICE
 }
 

@@ -31,11 +31,16 @@ describe('recountArtifacts', () => {
     await scan(ctx, artifacts[0]!, { ...shape, build: BUILT + DAY / 2 })
 
     expect((await counted(ctx, artifacts.slice(1))).every(({ total }) => total === 5)).toBe(true)
-    const work = await ctx.db.first<{ message: string }>(
-      statement('SELECT message FROM outbox WHERE org = ?', ctx.organization.num),
+    const work = await ctx.db.first<{ id: string; message: string }>(
+      statement('SELECT id, message FROM outbox WHERE org = ?', ctx.organization.num),
     )
-    const message = JSON.parse(work!.message) as { kind: string; seq: number; after: number }
-    expect(message.kind).toBe('artifacts.recount')
+    const message = JSON.parse(work!.message) as {
+      kind: string
+      seq: number
+      after: number
+      outboxId: string
+    }
+    expect(message).toMatchObject({ kind: 'artifacts.recount', outboxId: work!.id })
     expect(await recountArtifacts(ctx, message)).toBeNull()
     expect((await counted(ctx, artifacts)).every(({ total }) => total === 10)).toBe(true)
 
