@@ -7,11 +7,11 @@ import {
 } from '../../../src/scanning/sensors/protocol.ts'
 import type { Client } from '../client/client.ts'
 import { ServerRefused } from '../client/request.ts'
+import { eachLimit } from '../each-limit.ts'
 import { type StopKind, stopKind } from '../job/job-stopped.ts'
 import type { ProgressTracker } from '../job/progress.ts'
 import { type JobResult, runJob, type Workshop } from '../job/run-job.ts'
 import type { Log } from '../log.ts'
-import { eachLimit } from '../pull/each-limit.ts'
 import { afterStop } from './after-stop.ts'
 
 const BLOBS_AT_A_TIME = 3

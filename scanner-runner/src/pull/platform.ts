@@ -11,7 +11,7 @@ interface Platform {
 const IMPLIED_VARIANTS: Record<string, string> = { arm64: 'v8', amd64: 'v1' }
 
 /** containerd's normal form, as the server has it: `linux/arm64` for arm64/v8, `linux/arm/v7` for arm. */
-export function platformName({ os, architecture, variant }: Platform): string {
+function platformName({ os, architecture, variant }: Platform): string {
   const known = variant || (architecture === 'arm' ? 'v7' : undefined)
   const shown = known === undefined || IMPLIED_VARIANTS[architecture] === known ? '' : `/${known}`
   return `${os}/${architecture}${shown}`

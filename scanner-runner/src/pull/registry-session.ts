@@ -21,7 +21,7 @@ export interface RegistrySession {
   close(): void
 }
 
-export interface SmallReply {
+interface SmallReply {
   contentType: string
   bytes: Buffer | null
 }
