@@ -1,7 +1,6 @@
 export type { Refusal, RefusalCode } from './accept.ts'
-export { ENGINE_BIT, enginesOf } from './engines.ts'
+export { ENGINE_BIT } from './engines.ts'
 export { FINDING_LIST } from './finding-list.ts'
-export { gradeOf, riskOf } from './grade.ts'
 export { DanglingFinding } from './incoming.ts'
 export {
   type IngestInput,
@@ -19,13 +18,12 @@ export {
   matchConditions,
 } from './match-filters.ts'
 export { type MatchRow, matchColumns } from './match-row.ts'
-export { mergeVerdicts, type Said, type Verdict } from './merge.ts'
-export { identityOf, type PackageIdentity, renderPurl } from './package-key.ts'
+export type { Said, Verdict } from './merge.ts'
+export type { PackageIdentity } from './package-key.ts'
 export { presentFinding, presentMatch } from './present-match.ts'
 export { type FindingListRequest, type FindingPlace, type FindingRow, listFindings } from './read.ts'
 export { recountArtifacts } from './recount.ts'
-export { recountStatement, rollUpStatement } from './recount-statements.ts'
-export { retireArtifact, retireArtifacts } from './retire.ts'
+export { retireArtifacts } from './retire.ts'
 export { Finding, Layer, ManifestDigest, PackagePath, Vulnerability } from './schemas.ts'
 export { affectedCount, isShown } from './shown.ts'
 export { TRIAGE_STATUSES, type TriageStatus } from './triage-status.ts'
