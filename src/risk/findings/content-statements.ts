@@ -1,8 +1,8 @@
 import { type Statement, statement } from '../../db/database.ts'
-import { encodeLocations, type LocationChunk } from '../../inventory/artifacts/locations.ts'
 import { resolvedMatches } from './effects.ts'
 import type { IncomingVulnerability } from './incoming.ts'
 import { jsonChunks } from './json-chunks.ts'
+import { encodeLocations, type LocationChunk } from './locations.ts'
 import type { Plan } from './plan.ts'
 
 const LINK = `INSERT INTO artifact_packages (org, artifact, package, registry, since)

@@ -1,5 +1,4 @@
 import type { Context } from '../../context.ts'
-import type { LocationChunk } from '../../inventory/artifacts/locations.ts'
 import { artifactStatements } from './artifact-statements.ts'
 import {
   advisoryStatements,
@@ -10,6 +9,7 @@ import {
 import { changesWhatOthersRead, heldByOthers, touchedPackages } from './effects.ts'
 import { birthStatements, ownExclusionStatements } from './exclusion-statements.ts'
 import type { IngestInput } from './ingest.ts'
+import type { LocationChunk } from './locations.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { recountOthers, type Work } from './others.ts'

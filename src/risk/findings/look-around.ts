@@ -1,7 +1,7 @@
 import { type Database, type Statement, statement } from '../../db/database.ts'
-import { decodeLocations, type Location } from '../../inventory/artifacts/locations.ts'
 import { ENGINE_BIT } from './engines.ts'
 import { jsonChunks } from './json-chunks.ts'
+import { decodeLocations, type Location } from './locations.ts'
 import { RECOUNT_AT_ONCE } from './others.ts'
 import type { PlannedMatch } from './plan.ts'
 import { VISIBLE_SQL } from './visible.ts'

@@ -1,6 +1,6 @@
-import type { Location } from '../../inventory/artifacts/locations.ts'
 import type { Result } from '../../scanning/sensors/result.ts'
 import type { Incoming } from './incoming.ts'
+import type { Location } from './locations.ts'
 
 /** Paths and layer indexes of a result's packages by package id, each once, ordered. */
 export function placesOf(

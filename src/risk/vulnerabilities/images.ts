@@ -3,8 +3,7 @@ import { raw, sql } from '../../db/sql.ts'
 import { keyset } from '../../http/keyset.ts'
 import { listSpec, type Page, type PageRequest, pageOf } from '../../http/pages.ts'
 import { notFound } from '../../http/problems.ts'
-import { decodeLocations } from '../../inventory/artifacts/locations.ts'
-import { affectedCount, FINDING_ENGINES_SQL, VISIBLE_SQL } from '../findings/index.ts'
+import { affectedCount, decodeLocations, FINDING_ENGINES_SQL, VISIBLE_SQL } from '../findings/index.ts'
 import { matchNamed } from './named.ts'
 
 export const VULNERABILITY_IMAGE_LIST = listSpec({

@@ -1,2 +1,1 @@
-export { matchNamed } from './named.ts'
 export { vulnerabilityRoutes } from './routes.ts'

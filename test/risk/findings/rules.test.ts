@@ -3,16 +3,16 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { statement } from '../../../src/db/database.ts'
 import { newMeter, tenantDb } from '../../../src/db/shards.ts'
+import { acceptEngines } from '../../../src/risk/findings/accept.ts'
+import { perEngine } from '../../../src/risk/findings/engines.ts'
+import { GRADE_SQL, gradeOf, noCounts, RISK_SQL, riskOf } from '../../../src/risk/findings/grade.ts'
+import { jsonChunks } from '../../../src/risk/findings/json-chunks.ts'
 import {
   chunkLocations,
   decodeLocations,
   encodeLocations,
   type Location,
-} from '../../../src/inventory/artifacts/locations.ts'
-import { acceptEngines } from '../../../src/risk/findings/accept.ts'
-import { perEngine } from '../../../src/risk/findings/engines.ts'
-import { GRADE_SQL, gradeOf, noCounts, RISK_SQL, riskOf } from '../../../src/risk/findings/grade.ts'
-import { jsonChunks } from '../../../src/risk/findings/json-chunks.ts'
+} from '../../../src/risk/findings/locations.ts'
 import { mergeVerdicts, preferredScore, saidJson, type Verdict } from '../../../src/risk/findings/merge.ts'
 import {
   contextJson,

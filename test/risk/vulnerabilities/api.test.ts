@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { statement } from '../../../src/db/database.ts'
 import { vulnerabilityId } from '../../../src/ids.ts'
-import { chunkLocations, encodeLocations } from '../../../src/inventory/artifacts/locations.ts'
+import { chunkLocations, encodeLocations } from '../../../src/risk/findings/locations.ts'
 import { anOrganization, nobody, type TestOrganization } from '../../world.ts'
 import { type Expected, SEVERITIES, STATUSES, shownMatches } from '../expected.ts'
 import { aWorld, bitsOf, plant, type SeedMatch, type SeedWorld } from '../seed.ts'
