@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { ENGINES } from '../../scanning/sensors/protocol.ts'
 import { UsernamePassword } from './credentials.ts'
 import { PROVIDER_NAMES } from './provider-names.ts'
+import { registryProvider } from './providers/index.ts'
 import { isTagGlob, MAX_GLOB_LENGTH } from './tag-glob.ts'
 
 const SCAN_METHODS = ['cloud', 'sensor'] as const
@@ -26,6 +27,10 @@ const name = z
 
 const provider = z
   .enum(PROVIDER_NAMES)
+  .superRefine((name, check) => {
+    const choice = registryProvider(name)
+    if (!choice.ok) check.addIssue({ code: 'custom', message: choice.message })
+  })
   .openapi({ description: 'What kind of registry it is', example: 'DOCKER_REGISTRY' })
 
 const url = z.string().trim().min(1).max(2048).openapi({

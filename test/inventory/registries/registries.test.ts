@@ -46,6 +46,11 @@ describe('Registries', () => {
   it.each([
     ['no url', { url: undefined }, 'url'],
     ['a provider without an implementation', { provider: 'GHCR' }, 'provider'],
+    [
+      'credentials of a provider without an implementation',
+      { provider: 'AWS_ECR', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } },
+      'provider',
+    ],
     ['an unknown provider', { provider: 'FTP' }, 'provider'],
     ['on_push', { schedule: 'on_push' }, 'schedule'],
     ['an unknown schedule', { schedule: 'hourly' }, 'schedule'],
