@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { enginesDirectory } from '../scanner-runner/src/install/engines-directory.ts'
 import { installEngines } from '../scanner-runner/src/install/install-engines.ts'
+import { type ImageReference, parseReference } from '../src/inventory/images/reference.ts'
 import { Api } from './local/api.ts'
 import { databasesAreReachable, ensureSampleDatabases } from './local/databases.ts'
 import { type Finding, findingsTable, progressPrinter } from './local/print.ts'
@@ -25,7 +26,7 @@ const began = Date.now()
 const elapsed = () => `${((Date.now() - began) / 1000).toFixed(1)} s`
 
 interface Options {
-  image: string | null
+  image: ImageReference | null
   once: boolean
   port: number
   stateDir: string
@@ -52,12 +53,18 @@ function parseOptions(): Options {
     throw new TypeError(USAGE)
   }
   return {
-    image: positionals[0] ?? null,
+    image: positionals[0] === undefined ? null : readImage(positionals[0]),
     once: values.once,
     port,
     stateDir: resolve(root, values.state),
     databases,
   }
+}
+
+function readImage(text: string): ImageReference {
+  const reference = parseReference(text)
+  if (!reference.ok) throw new TypeError(`${text}: ${reference.message}`)
+  return reference
 }
 
 /** Brings everything up, does the main job once, and says how it went: an exit code. */
@@ -110,12 +117,8 @@ async function main(options: Options, processes: Processes, stopping: AbortSigna
       say(`The scanner-runner stopped (code ${code}); see ${join(state.dir, 'runner.log')}`),
   )
   const sample = options.image ? null : await serveSampleImage(state)
-  const completed = await mainJob(
-    new Api(worker.url, apiKey),
-    options.image ?? sample!.image,
-    sample !== null,
-    stopping,
-  )
+  const image = options.image ?? readImage(sample!.image)
+  const completed = await mainJob(new Api(worker.url, apiKey), image, stopping)
   if (!options.once) {
     say(
       `\nUp after ${elapsed()}. Try:  curl -H "X-API-Key: $(cat ${join(options.stateDir, 'api-key')})" ${worker.url}/api/vulnerabilities\nCtrl-C stops everything.`,
@@ -129,12 +132,10 @@ async function main(options: Options, processes: Processes, stopping: AbortSigna
 }
 
 /** Connects the image's registry, scans the image and prints its findings. False when the scan did not complete. */
-async function mainJob(api: Api, image: string, insecure: boolean, signal: AbortSignal): Promise<boolean> {
-  const host =
-    image.includes('/') && /[.:]|^localhost$/.test(image.split('/')[0]!) ? image.split('/')[0]! : 'docker.io'
-  const registryId = await ensureRegistry(api, host === 'docker.io' ? 'registry-1.docker.io' : host, insecure)
-  say(`\nScanning ${image}`)
-  const scan = await scanImage(api, image, progressPrinter(process.stdout), { registryId, signal })
+async function mainJob(api: Api, image: ImageReference, signal: AbortSignal): Promise<boolean> {
+  const registryId = await ensureRegistry(api, image)
+  say(`\nScanning ${image.canonical}`)
+  const scan = await scanImage(api, image.canonical, progressPrinter(process.stdout), { registryId, signal })
   if (scan.status !== 'COMPLETE') {
     say(`The scan ended ${scan.status}: ${scan.reason?.code} ${scan.reason?.message}`)
     return false

@@ -3,7 +3,7 @@ const TIMEOUT_MS = 30_000
 /** A small client of the public API, for the start script and the end-to-end test. */
 export class Api {
   readonly url: string
-  private readonly key: string
+  readonly key: string
 
   constructor(url: string, key: string) {
     this.url = url

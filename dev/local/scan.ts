@@ -1,3 +1,4 @@
+import { formatAuthority, type ImageReference } from '../../src/inventory/images/reference.ts'
 import type { Api } from './api.ts'
 
 const POLL_MS = 250
@@ -34,11 +35,16 @@ export interface Scan {
   }[]
 }
 
-/** Connects the registry of an image's host, anonymously, unless one is connected already. */
-export async function ensureRegistry(api: Api, host: string, insecure: boolean): Promise<string> {
+/**
+ * Connects the registry that an image reference names, anonymously, unless one is connected already; its id. Registries
+ * on loopback speak plain http, as Docker has it.
+ */
+export async function ensureRegistry(api: Api, place: ImageReference): Promise<string> {
+  const insecure = place.host === 'localhost' || /^127\.|^\[::1\]$/.test(place.host)
+  const host = place.host === 'docker.io' ? 'registry-1.docker.io' : formatAuthority(place.host, place.port)
   const url = `${insecure ? 'http' : 'https'}://${host}`
   const known = await api.all<{ id: string; url: string }>('/api/registries?limit=200')
-  const found = known.find((registry) => registry.url.replace(/\/$/, '') === url)
+  const found = known.find((registry) => registry.url === url)
   if (found) return found.id
   const { data } = await api.post<{ data: { id: string } }>('/api/registries', {
     name: host,

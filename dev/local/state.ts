@@ -14,8 +14,12 @@ export interface LocalState {
   write(name: string, value: string): void
 }
 
-/** Opens (or makes, with new random secrets) the state directory: 0700, files 0600. */
+/**
+ * Opens (or makes, with new random secrets) the state directory: 0700, files 0600. From here on this process and those
+ * that it starts write for the user alone.
+ */
 export function openState(dir: string): LocalState {
+  process.umask(0o077)
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   chmodSync(dir, 0o700)
   const path = (name: string) => join(dir, name)

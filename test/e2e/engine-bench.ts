@@ -1,25 +1,19 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { writeSampleDatabases } from '../../dev/sample/databases/write-sample-databases.ts'
+import { inject } from 'vitest'
 import type { EngineName } from '../../scanner-runner/src/install/engine-manifest.ts'
-import { enginesDirectory } from '../../scanner-runner/src/install/engines-directory.ts'
-import { installEngines } from '../../scanner-runner/src/install/install-engines.ts'
+import type { GrypeWords, TrivyWords } from './printed-findings.ts'
 
 export const SCAN_TIMEOUT_MS = 60_000
 
-export interface TrivyReport {
+export interface TrivyReport extends TrivyWords {
   Metadata: { ImageConfig: { architecture: string } }
-  Results?: { Type: string; Vulnerabilities?: { VulnerabilityID: string; PkgName: string }[] }[]
+  Results?: (NonNullable<TrivyWords['Results']>[number] & { Type: string })[]
 }
-interface GrypeReport {
-  matches: {
-    vulnerability: { id: string }
-    relatedVulnerabilities: { id: string }[]
-    artifact: { name: string; type: string; purl: string }
-  }[]
+interface GrypeReport extends GrypeWords {
+  matches: (GrypeWords['matches'][number] & { artifact: { type: string } })[]
 }
 
 /** A finding as both engines name it: package and CVE, or the engine's own id where there is no CVE. */
@@ -31,14 +25,17 @@ export interface EngineFinding {
 
 export const TRIVY_SCAN = ['image', '--scanners', 'vuln', '--format', 'json', '--quiet']
 
-/** The installed engines with the sample databases, in a directory of their own. */
+/** The running system's engines and sample databases, run by hand in a directory of their own. */
 export class EngineBench {
   readonly work: string
   readonly #engines: Record<EngineName, string>
+  readonly #databases: string
 
-  constructor(work: string, engines: Record<EngineName, string>) {
-    this.work = work
+  constructor() {
+    const { work, engines, sampleDatabases } = inject('system')
+    this.work = mkdtempSync(join(work, 'bench-'))
     this.#engines = engines
+    this.#databases = sampleDatabases
   }
 
   /** Runs an engine as the runner does: empty HOME and directory, no network, the sample databases. Returns its stdout as JSON. */
@@ -48,7 +45,7 @@ export class EngineBench {
       HOME: home,
       TMPDIR: home,
       NO_COLOR: '1',
-      TRIVY_CACHE_DIR: join(this.work, 'databases/trivy'),
+      TRIVY_CACHE_DIR: join(this.#databases, 'trivy'),
       TRIVY_CACHE_BACKEND: 'memory',
       TRIVY_SKIP_DB_UPDATE: 'true',
       TRIVY_SKIP_JAVA_DB_UPDATE: 'true',
@@ -56,7 +53,7 @@ export class EngineBench {
       TRIVY_OFFLINE_SCAN: 'true',
       TRIVY_DISABLE_TELEMETRY: 'true',
       TRIVY_SKIP_VERSION_CHECK: 'true',
-      GRYPE_DB_CACHE_DIR: join(this.work, 'databases/grype'),
+      GRYPE_DB_CACHE_DIR: join(this.#databases, 'grype'),
       GRYPE_DB_AUTO_UPDATE: 'false',
       GRYPE_DB_VALIDATE_AGE: 'false',
       GRYPE_CHECK_FOR_APP_UPDATE: 'false',
@@ -69,8 +66,13 @@ export class EngineBench {
     return JSON.parse(stdout) as T
   }
 
+  /** Trivy's report about the layout's linux/amd64. */
+  trivyReport(layoutDir: string): Promise<TrivyReport> {
+    return this.run<TrivyReport>('trivy', [...TRIVY_SCAN, '--input', layoutDir])
+  }
+
   async trivyFindings(layoutDir: string): Promise<EngineFinding[]> {
-    const report = await this.run<TrivyReport>('trivy', [...TRIVY_SCAN, '--input', layoutDir])
+    const report = await this.trivyReport(layoutDir)
     return (report.Results ?? []).flatMap(({ Type, Vulnerabilities = [] }) =>
       Vulnerabilities.map((found) => ({
         type: Type,
@@ -80,8 +82,8 @@ export class EngineBench {
     )
   }
 
-  /** Grype's findings on what syft lists of linux/amd64. */
-  async grypeFindings(layoutDir: string): Promise<EngineFinding[]> {
+  /** Grype's report on what syft lists of linux/amd64. */
+  async grypeReport(layoutDir: string): Promise<GrypeReport> {
     const home = mkdtempSync(join(this.work, 'syft-'))
     const sbom = join(home, 'syft.json')
     await promisify(execFile)(
@@ -93,8 +95,12 @@ export class EngineBench {
         timeout: SCAN_TIMEOUT_MS,
       },
     )
-    const { matches } = await this.run<GrypeReport>('grype', [`sbom:${sbom}`, '-q', '-o', 'json'])
-    return matches.map(({ vulnerability, relatedVulnerabilities, artifact }) => {
+    return this.run<GrypeReport>('grype', [`sbom:${sbom}`, '-q', '-o', 'json'])
+  }
+
+  async grypeFindings(layoutDir: string): Promise<EngineFinding[]> {
+    const { matches } = await this.grypeReport(layoutDir)
+    return matches.map(({ vulnerability, relatedVulnerabilities = [], artifact }) => {
       const ids = [vulnerability.id, ...relatedVulnerabilities.map(({ id }) => id)]
       return {
         type: artifact.type,
@@ -107,18 +113,6 @@ export class EngineBench {
   remove(): void {
     rmSync(this.work, { recursive: true, force: true })
   }
-}
-
-/** Installs the engines where they are missing and writes the sample databases. Rejects, saying why, without one of them. */
-export async function anEngineBench(): Promise<EngineBench> {
-  const engines = {} as Record<EngineName, string>
-  for (const result of await installEngines(enginesDirectory())) {
-    if ('unavailable' in result) throw new Error(result.unavailable)
-    engines[result.name] = result.path
-  }
-  const work = mkdtempSync(join(tmpdir(), 'engine-bench-'))
-  await writeSampleDatabases(join(work, 'databases'), { grypePath: engines.grype })
-  return new EngineBench(work, engines)
 }
 
 /** Trivy writes Maven's group before the artifact and keeps the case of Python names; grype does neither. */

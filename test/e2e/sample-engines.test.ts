@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { SNAPSHOT_BUILT_AT } from '../../dev/sample/advisories/snapshot.ts'
 import { writeAlpineImage } from '../../dev/sample/image/alpine-image.ts'
 import { writeMinbaseImage } from '../../dev/sample/image/minbase-image.ts'
@@ -7,9 +7,8 @@ import { writePythonOwnedImage } from '../../dev/sample/image/python-owned-image
 import { writeSampleImage } from '../../dev/sample/image/sample-image.ts'
 import { serveLayouts } from '../../dev/sample/registry.ts'
 import {
-  anEngineBench,
   countByType,
-  type EngineBench,
+  EngineBench,
   onlyIn,
   SCAN_TIMEOUT_MS,
   TRIVY_SCAN,
@@ -17,13 +16,12 @@ import {
 } from './engine-bench.ts'
 import { notRun } from './not-run.ts'
 
-const INSTALL_TIMEOUT_MS = 30 * 60_000 // a first compilation of grype and syft
 const DEBOOTSTRAP_TIMEOUT_MS = 12 * 60_000 // 36 s measured, and the scans
 
 let bench: EngineBench
-beforeAll(async () => {
-  bench = await anEngineBench()
-}, INSTALL_TIMEOUT_MS)
+beforeAll(() => {
+  bench = new EngineBench()
+})
 afterAll(() => bench?.remove())
 
 describe('sample databases in the engines', () => {
@@ -108,7 +106,7 @@ describe('what the engines find in the sample images', () => {
   it(
     'finds the same in Debian minbase with both engines, but for the match that grype corrects',
     async (context) => {
-      const image = await writeMinbaseImage(join(bench.work, 'minbase'))
+      const image = await writeMinbaseImage(join(inject('system').work, 'minbase'))
       if ('unavailable' in image) {
         notRun(`trivy and grype on Debian minbase: ${image.unavailable}`)
         context.skip()
