@@ -113,7 +113,7 @@ async function main(options: Options, processes: Processes, stopping: AbortSigna
   ).once(
     'exit',
     (code) =>
-      stopping.aborted ||
+      processes.isStopping ||
       say(`The scanner-runner stopped (code ${code}); see ${join(state.dir, 'runner.log')}`),
   )
   const sample = options.image ? null : await serveSampleImage(state)

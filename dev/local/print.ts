@@ -71,7 +71,7 @@ function summary(scan: Scan, findings: Finding[]): string[] {
     `Grade ${scan.compliance ?? '–'}, risk score ${scan.riskScore ?? '–'}${scan.partial ? ', PARTIAL: not every engine succeeded' : ''}`,
     ...engines,
     ...(sample
-      ? ['These findings come from SAMPLE databases: a snapshot of some hundreds of advisories, not a feed.']
+      ? ['These findings come from SAMPLE databases: a snapshot of advisories, not a feed.']
       : []),
   ]
 }

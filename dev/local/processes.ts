@@ -5,6 +5,8 @@ const STOP_GRACE_MS = 15_000 // the runner hands a job back within ten seconds
 /** Starts children in process groups of their own and ends all of them, with what they started. */
 export class Processes {
   private readonly children = new Set<ChildProcess>()
+  /** Children end because they are told to. */
+  isStopping = false
 
   /** What is left when this process ends, however it does, is killed with it. */
   constructor() {
@@ -33,6 +35,7 @@ export class Processes {
 
   /** Ends the children one after another, the youngest first: a runner before the Worker it reports to. */
   async stopAll(): Promise<void> {
+    this.isStopping = true
     for (const child of [...this.children].reverse()) await this.stop(child)
   }
 }

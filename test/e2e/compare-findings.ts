@@ -57,8 +57,15 @@ const FIX_STATES: Record<string, string> = {
 const FIX_RANK = ['unknown', 'not-fixed', 'wont-fix', 'fixed']
 const isCve = (id: string) => id.startsWith('CVE-')
 
-/** Compares what two engines printed with what the API shows of the same image: each must account for the other. */
-export function compareFindings(printed: readonly Printed[], shown: readonly ShownFinding[]): Comparison {
+/**
+ * Compares what two engines printed with what the API shows of the same image: each must account for the other.
+ * `layerDigests`: a layer's diff id, which engines print, to its digest, which the API shows.
+ */
+export function compareFindings(
+  printed: readonly Printed[],
+  shown: readonly ShownFinding[],
+  layerDigests: ReadonlyMap<string, string>,
+): Comparison {
   const explained: Comparison['explained'] = {}
   const unexplained: string[] = []
   const explain = (rule: Rule) => {
@@ -80,7 +87,10 @@ export function compareFindings(printed: readonly Printed[], shown: readonly Sho
   for (const [key, row] of rows) {
     const said = groups.get(key)
     if (!said) unexplained.push(`${key} is shown, and no engine printed it`)
-    else unexplained.push(...compareOne(row, said, explain).map((difference) => `${key}: ${difference}`))
+    else {
+      const differences = [...compareOne(row, said, explain), ...comparePlace(row, said, layerDigests)]
+      unexplained.push(...differences.map((difference) => `${key}: ${difference}`))
+    }
   }
   for (const key of groups.keys()) if (!rows.has(key)) unexplained.push(`${key} is printed, and not shown`)
   const by = (engine: string) =>
@@ -125,12 +135,22 @@ function compareOne(row: ShownFinding, said: readonly Printed[], explain: (rule:
   expectSame('severity', row.severity, SEVERITIES[best.severity])
   expectSame('fixed version', row.fixedVersion?.split(', ').toSorted() ?? [], best.fixed.toSorted())
   expectSame('score', row.cvss, preferredScore(scores))
+  return differences
+}
+
+/** A finding's path and layer are ones that an engine printed. */
+function comparePlace(
+  row: ShownFinding,
+  said: readonly Printed[],
+  layerDigests: ReadonlyMap<string, string>,
+): string[] {
+  const differences: string[] = []
   const paths = said.flatMap((finding) => finding.paths)
-  const layers = said.flatMap((finding) => finding.layer ?? [])
+  const layers = said.flatMap(({ layer }) => (layer ? [layerDigests.get(layer) ?? layer] : []))
   if (paths.length > 0 && (!row.path || !paths.includes(row.path)))
     differences.push(`path ${row.path} is none of ${paths.join()}`)
   if (layers.length > 0 && (!row.layer || !layers.includes(row.layer)))
-    differences.push(`layer ${row.layer} is none that was printed`)
+    differences.push(`layer ${row.layer} is none of ${layers.join()}`)
   return differences
 }
 

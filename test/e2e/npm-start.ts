@@ -29,7 +29,7 @@ export class NpmStart {
 
   /** The exit code, once it and all that holds its output have ended. */
   async ended(): Promise<number | null> {
-    const late = setTimeout(() => this.kill(), LIMIT_MS)
+    const late = setTimeout(() => this.interrupt(), LIMIT_MS)
     return this.#ended.finally(() => clearTimeout(late))
   }
 
@@ -44,16 +44,12 @@ export class NpmStart {
     return Promise.race([until(() => pattern.exec(this.output), LIMIT_MS), over])
   }
 
-  /** Ctrl-C: SIGINT to the whole group. */
+  /** Ctrl-C: SIGINT to the whole group. Nothing where it has ended. */
   interrupt(): void {
-    process.kill(-this.#child.pid!, 'SIGINT')
-  }
-
-  kill(): void {
     try {
-      process.kill(-this.#child.pid!, 'SIGKILL')
+      process.kill(-this.#child.pid!, 'SIGINT')
     } catch {
-      // it has ended
+      // the group has ended
     }
   }
 }

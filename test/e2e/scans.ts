@@ -8,6 +8,7 @@ export const ENGINES = ['trivy', 'grype', 'syft']
 
 export interface EndedScan extends Scan {
   tagId: string | null
+  layers: { digest: string; diffId: string }[]
 }
 
 /** Requests a scan; the id. */
