@@ -13,7 +13,7 @@ import {
 import { listVulnerabilities, vulnerabilityStatements } from '../../../src/risk/vulnerabilities/list.ts'
 import { VULNERABILITY_LIST } from '../../../src/risk/vulnerabilities/list-spec.ts'
 import { aContext } from '../context.ts'
-import { SORTS } from '../expected.ts'
+import { SORTS, shownMatches } from '../expected.ts'
 import { aWorld, findingsOf, plant, type SeedWorld } from '../seed.ts'
 
 /** Rows read, by D1's own count, in organizations of 10,000 and of 100,000 findings that share a database. */
@@ -134,6 +134,14 @@ describe.each(worlds)('With %s findings', (_, world, findings) => {
       }
       for (const rows of reads) expect(rows).toBeLessThanOrEqual(1.5 * n + 4 * LIMIT + SHOWN)
     }
+  })
+
+  it('a total is exact up to 10,000, and above says that it is an estimate', async () => {
+    const { meta } = await listVulnerabilities(aContext(world.org), request(''))
+    const exact = shownMatches(world).length
+    expect(meta.totalIsEstimate).toBe(exact > 10_000 ? true : undefined)
+    if (exact <= 10_000) expect(meta.total).toBe(exact)
+    else expect(Math.abs(meta.total - exact)).toBeLessThan(exact / 100)
   })
 
   it('a total reads candidates up to 10,000 three times, and more of them once', async () => {
