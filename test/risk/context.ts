@@ -4,9 +4,10 @@ import { type Database, statement } from '../../src/db/database.ts'
 import { directoryDb, newMeter, tenantDb } from '../../src/db/shards.ts'
 import type { Env } from '../../src/env.ts'
 
-/** A job's context for an organization of this number, with a session of its own in shard 00. */
+/** A job's context for an organization of this number, with a session of its own in shard 00. What it sends stays in the outbox. */
 export function aContext(org: number, now = Date.UTC(2026, 10, 21), db?: Database): Context {
-  const bindings = env as unknown as Env
+  const queue = { sendBatch: async () => {} } as unknown as Env['WORK']
+  const bindings: Env = { ...(env as unknown as Env), WORK: queue }
   return {
     env: bindings,
     requestId: 'req_test',

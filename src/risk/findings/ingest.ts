@@ -39,6 +39,7 @@ export interface IngestOutcome extends Outcome {
 }
 
 const MAX_ATTEMPTS = 8
+const PAUSE_MS = 40 // about one attempt's round trips
 
 /** Thrown when the organization has no such artifact. */
 export class UnknownArtifact extends Error {
@@ -86,9 +87,14 @@ export async function ingestResult(
       if (!(error instanceof LostRace || error instanceof DuplicateKey)) throw error
       if (attempts === MAX_ATTEMPTS || fingerprint === seen) throw error
       seen = fingerprint
+      if (attempts > 1) await pause(attempts)
     }
   }
 }
+
+/** Spreads out ingests of one organization that keep overtaking each other. */
+const pause = (attempts: number) =>
+  new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS * attempts))
 
 async function finishOnly(
   ctx: Context,

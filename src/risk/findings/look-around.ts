@@ -8,13 +8,28 @@ import { VISIBLE_SQL } from './visible.ts'
 
 const MAX_OTHERS = RECOUNT_AT_ONCE + 1 // enough to know that they are too many
 
-/** Whether another live artifact shows an engine's verdict: [match, package, bit] in, those that are shown out. */
+const SHOWS = `CROSS JOIN artifacts a ON a.id = held.artifact
+    LEFT JOIN overrides v ON v.org = ?1 AND v.match = j.value ->> 0 AND v.artifact = held.artifact
+    WHERE ${VISIBLE_SQL.replace('m.engines', '(j.value ->> 2)')}`
+
+const HELD = `SELECT ap.artifact FROM artifact_packages ap INDEXED BY holders
+      WHERE ap.org = ?1 AND ap.package = j.value ->> 1`
+
+const MINE = '((SELECT registry_num FROM artifacts WHERE id = ?2), ?2)'
+
+const NEIGHBOURS = 20
+
+/**
+ * Whether another live artifact shows an engine's verdict: [match, package, bit] in, those that are shown out.
+ * Neighbours on both sides come first: when every holder of a base package is scanned again, in any order,
+ * and drops the verdict, each finds a holder that still shows it nearby, not behind all that do not.
+ */
 const SHOWN_ELSEWHERE = `SELECT j.value ->> 0 AS match, j.value ->> 2 AS bit FROM json_each(?3) j
-  WHERE EXISTS (SELECT 1 FROM artifact_packages ap INDEXED BY holders
-    CROSS JOIN artifacts a ON a.id = ap.artifact
-    LEFT JOIN overrides v ON v.org = ap.org AND v.match = j.value ->> 0 AND v.artifact = ap.artifact
-    WHERE ap.org = ?1 AND ap.package = j.value ->> 1 AND ap.artifact <> ?2
-      AND ${VISIBLE_SQL.replace('m.engines', '(j.value ->> 2)')})`
+  WHERE EXISTS (SELECT 1 FROM (${HELD} AND (ap.registry, ap.artifact) > ${MINE}
+      ORDER BY ap.registry, ap.artifact LIMIT ${NEIGHBOURS}) held ${SHOWS})
+    OR EXISTS (SELECT 1 FROM (${HELD} AND (ap.registry, ap.artifact) < ${MINE}
+      ORDER BY ap.registry DESC, ap.artifact DESC LIMIT ${NEIGHBOURS}) held ${SHOWS})
+    OR EXISTS (SELECT 1 FROM (${HELD} AND ap.artifact <> ?2) held ${SHOWS})`
 
 /** Up to ?4 other live artifacts that hold a package, with about as many rows as counting one again reads. */
 const OTHERS = `SELECT a.id, a.packages + 3 * (coalesce(a.critical + a.high + a.medium + a.low + a.unknown, 0)) AS rows

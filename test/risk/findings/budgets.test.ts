@@ -121,4 +121,25 @@ describe('the budget of an ingest', () => {
       expect(changed.rowsWritten).toBeLessThanOrEqual(10 * 25 + 8)
     },
   )
+
+  it.each(['ascending', 'descending'])(
+    'does not grow while every holder drops a verdict, one after the other (%s)',
+    { timeout: 240_000 },
+    async (order) => {
+      const ctx = aContext(organizations++)
+      const artifacts: number[] = []
+      const shape = { packages: 2, findings: 1, engines: ['trivy', 'syft'] } as const
+      for (let index = 0; index < 90; index++) artifacts.push(await anArtifact(ctx, `a${index}`))
+      for (const artifact of artifacts) await charged(ctx, artifact, shape)
+      const read: number[] = []
+      for (const artifact of order === 'ascending' ? artifacts : artifacts.toReversed()) {
+        const cost = await charged(ctx, artifact, { ...shape, build: BUILT + 1000, without: () => true })
+        read.push(cost.rowsRead)
+      }
+      expect(Math.max(...read.slice(10, 80))).toBeLessThanOrEqual(read[1]! + 100)
+      expect(
+        await ctx.db.all(statement('SELECT id FROM matches WHERE org = ?', ctx.organization.num)),
+      ).toEqual([])
+    },
+  )
 })

@@ -145,6 +145,18 @@ describe('a history', () => {
   })
 })
 
+describe('eight first scans at once', () => {
+  it('all find their place: who loses a race has seen another win it', { timeout: 60_000 }, async () => {
+    const org = organizations++
+    const ctx = aContext(org)
+    const names = Array.from({ length: 8 }, (_, index) => `many${index}`)
+    const steps = names.map((name) => scan(name, 2, { trivy: [2, [V]] }))
+    const ids = await artifactsOf(ctx, { ...aWorld(0), artifacts: names })
+    await Promise.all(steps.map((step) => happen(aContext(org), ids, step)))
+    expect(await observe(ctx)).toEqual(imagined(steps))
+  })
+})
+
 describe('two changes at once', () => {
   it.each(RACES)('end as one after the other: $what', { timeout: 60_000 }, async ({ history, pair }) => {
     for (const schedule of SCHEDULES) {
