@@ -57,6 +57,8 @@ CREATE INDEX matches_severity ON matches(org, severity, score, id_order);
 CREATE INDEX matches_cvss ON matches(org, score, id_order);
 CREATE INDEX matches_vulnerability ON matches(org, vulnerability, id_order);
 CREATE INDEX matches_seen ON matches(org, seen_at, id_order);
+CREATE INDEX matches_severity_vulnerability ON matches(org, severity, vulnerability, id_order);
+CREATE INDEX matches_severity_seen ON matches(org, severity, seen_at, id_order);
 CREATE INDEX matches_status ON matches(org, status, severity, score, id_order) WHERE status <> 0;
 
 -- An advisory's text in the organization. Nothing that changes daily.

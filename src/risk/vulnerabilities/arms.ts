@@ -1,5 +1,5 @@
 import type { Statement } from '../../db/database.ts'
-import { joined, raw, sql } from '../../db/sql.ts'
+import { allOf, joined, raw, sql } from '../../db/sql.ts'
 import { keyset } from '../../http/keyset.ts'
 import { SEVERITIES } from '../../scanning/sensors/result.ts'
 import { type MatchSort, TRIAGE_STATUSES, VISIBLE_SQL } from '../findings/index.ts'
@@ -12,9 +12,11 @@ import type { VulnerabilityListRequest } from './list-spec.ts'
 export interface Arm {
   from: Statement
   where: Statement
-  /** A column of the order whose values the arm narrows, ends included. */
-  range?: { column: 'm.severity' | 'm.status'; from: number; to: number }
+  /** Columns that have one value in all rows of the arm. */
+  fixed: Fixed
 }
+
+type Fixed = { 'm.severity'?: number; 'm.status'?: number }
 
 export const ORDER_COLUMNS: Record<MatchSort, readonly string[]> = {
   severity: ['m.severity', 'm.score', 'm.id_order'],
@@ -24,61 +26,47 @@ export const ORDER_COLUMNS: Record<MatchSort, readonly string[]> = {
   triageStatus: ['m.status', 'm.severity', 'm.score', 'm.id_order'],
 }
 
-const walk = (index: string, org: number, range?: Arm['range'], where: Statement = raw('1')): Arm => ({
+const walk = (index: string, org: number, fixed: Fixed = {}, where: Statement = raw('1')): Arm => ({
   from: raw(`matches m INDEXED BY ${index}`),
   where: sql`m.org = ${org} AND ${where}`,
-  range,
+  fixed,
 })
 
-const severityFrom = (from: number, to = from): Arm['range'] => ({ column: 'm.severity', from, to })
-const statusOf = (status: number): Arm['range'] => ({ column: 'm.status', from: status, to: status })
 const DECIDED = raw('m.status <> 0') // what the partial index holds
 
-export function armsOf({ filters, sort }: VulnerabilityListRequest, org: number): Arm[] {
-  if (filters.image) return [ofImage(filters.image, org)]
-  if (filters.cveId) {
-    return [walk('matches_vulnerability', org, undefined, sql`m.vulnerability = ${filters.cveId}`)]
-  }
-  if (filters.package) return [ofPackage(filters.package, org)]
-  if (filters.status && filters.status !== 'OPEN') {
-    return [walk('matches_status', org, statusOf(TRIAGE_STATUSES.indexOf(filters.status)), DECIDED)]
-  }
-  const severities = filters.severity?.map((severity) => SEVERITIES.indexOf(severity)) ?? []
-  switch (sort.column) {
-    case 'severity':
-      return severities.length === 0
-        ? [walk('matches_severity', org)]
-        : runs(severities).map(([from, to]) => walk('matches_severity', org, severityFrom(from, to)))
-    case 'cvss':
-      return severities.length === 0 || severities.length === SEVERITIES.length
-        ? [walk('matches_cvss', org)]
-        : severities.map((severity) => walk('matches_severity', org, severityFrom(severity)))
-    case 'cveId':
-      return [walk('matches_vulnerability', org)]
-    case 'detectedAt':
-      return [walk('matches_seen', org)]
-    case 'triageStatus': {
-      const open = walk('matches_severity', org, statusOf(0))
-      return filters.status ? [open] : [walk('matches_status', org, undefined, DECIDED), open]
-    }
-  }
+/** The index of each order: of all matches, and within one severity. */
+const INDEXES: Record<Exclude<MatchSort, 'triageStatus'>, [all: string, ofSeverity: string]> = {
+  severity: ['matches_severity', 'matches_severity'],
+  cvss: ['matches_cvss', 'matches_severity'],
+  cveId: ['matches_vulnerability', 'matches_severity_vulnerability'],
+  detectedAt: ['matches_seen', 'matches_severity_seen'],
 }
 
-/** Neighbouring levels as ranges: [1, 3, 4] is 1–1 and 3–4. */
-function runs(levels: readonly number[]): [number, number][] {
-  const ranges: [number, number][] = []
-  for (const level of [...levels].sort((a, b) => a - b)) {
-    const last = ranges.at(-1)
-    if (last && last[1] === level - 1) last[1] = level
-    else ranges.push([level, level])
+/** At most five: D1 compounds no more. */
+export function armsOf({ filters, sort }: VulnerabilityListRequest, org: number): Arm[] {
+  if (filters.image) return [ofImage(filters.image, org)]
+  if (filters.cveId) return [walk('matches_vulnerability', org, {}, sql`m.vulnerability = ${filters.cveId}`)]
+  if (filters.package) return [ofPackage(filters.package, org)]
+  if (filters.status && filters.status !== 'OPEN') {
+    return [walk('matches_status', org, { 'm.status': TRIAGE_STATUSES.indexOf(filters.status) }, DECIDED)]
   }
-  return ranges
+  const narrowed = filters.severity && filters.severity.length < SEVERITIES.length
+  const severities: Fixed[] = narrowed
+    ? filters.severity!.map((severity) => ({ 'm.severity': SEVERITIES.indexOf(severity) }))
+    : [{}]
+  if (sort.column === 'triageStatus') {
+    const open = severities.map((severity) => walk('matches_severity', org, { ...severity, 'm.status': 0 }))
+    return filters.status ? open : [walk('matches_status', org, {}, DECIDED), ...open]
+  }
+  const [all, ofSeverity] = INDEXES[sort.column]
+  return severities.map((severity) => walk(narrowed ? ofSeverity : all, org, severity))
 }
 
 const ofPackage = (name: string, org: number): Arm => ({
   from: raw(`packages p INDEXED BY packages_key
     CROSS JOIN matches m INDEXED BY matches_key ON m.org = p.org AND m.package = p.id`),
   where: sql`p.org = ${org} AND p.name = ${name}`,
+  fixed: {},
 })
 
 /** Matches that a live artifact of the image shows, each once. */
@@ -92,33 +80,32 @@ const ofImage = (image: string, org: number): Arm => ({
     CROSS JOIN matches m INDEXED BY matches_key ON m.org = ap.org AND m.package = ap.package
     LEFT JOIN overrides v ON v.org = ap.org AND v.match = m.id AND v.artifact = a.id
     WHERE ${raw(VISIBLE_SQL)})`,
+  fixed: {},
 })
 
 /**
- * The rows of an arm that lie behind the request's cursor. Range and cursor never bound the same side of the
- * same column: SQLite would seek by one of them and read everything up to the other.
+ * The rows of an arm that lie behind the request's cursor. Columns that the arm fixes are compared here: as part
+ * of the row value they would keep SQLite from seeking to it.
  */
-function behindCursor({ range }: Arm, request: VulnerabilityListRequest): Statement {
+function behindCursor({ fixed }: Arm, request: VulnerabilityListRequest): Statement {
   const columns = ORDER_COLUMNS[request.sort.column]
   const { cursor, sort } = request
-  const { after } = keyset(request, columns)
-  if (!range) return after
-  const within = between(range)
-  if (!cursor || columns[0] !== range.column) return sql`${within} AND ${after}`
-  const [key, ...keys] = cursor.keys
+  if (!cursor) return raw('1')
   const falling = (sort.direction === 'desc') !== cursor.backwards
-  const at = Number(key)
-  if (falling ? at > range.to : at < range.from) return within
-  if (falling ? at < range.from : at > range.to) return raw('0')
-  if (range.from < range.to) {
-    const farEnd = falling ? sql`>= ${range.from}` : sql`<= ${range.to}`
-    return sql`${raw(range.column)} ${farEnd} AND ${after}`
+  let seen = 0
+  for (const column of columns) {
+    const value = fixed[column as keyof Fixed]
+    if (value === undefined) break
+    const at = Number(cursor.keys[seen])
+    if (value !== at) return raw(value < at === falling ? '1' : '0')
+    seen++
   }
-  return sql`${within} AND ${keyset({ ...request, cursor: { ...cursor, keys } }, columns.slice(1)).after}`
+  return keyset({ ...request, cursor: { ...cursor, keys: cursor.keys.slice(seen) } }, columns.slice(seen))
+    .after
 }
 
-const between = ({ column, from, to }: NonNullable<Arm['range']>): Statement =>
-  from === to ? sql`${raw(column)} = ${from}` : sql`${raw(column)} BETWEEN ${from} AND ${to}`
+const fixedTo = (fixed: Fixed): Statement =>
+  allOf(Object.entries(fixed).map(([column, value]) => sql`${raw(column)} = ${value}`))
 
 /** All arms as one SELECT of `columns`, in no order; with a request only what lies behind its cursor. */
 export const unionOf = (
@@ -129,8 +116,8 @@ export const unionOf = (
 ): Statement =>
   joined(
     arms.map((arm) => {
-      const part = request ? behindCursor(arm, request) : arm.range ? between(arm.range) : raw('1')
-      return sql`SELECT ${raw(columns)} FROM ${arm.from} WHERE ${arm.where} AND ${part} AND ${filtered}`
+      const part = request ? behindCursor(arm, request) : raw('1')
+      return sql`SELECT ${raw(columns)} FROM ${arm.from} WHERE ${arm.where} AND ${fixedTo(arm.fixed)} AND ${part} AND ${filtered}`
     }),
     ' UNION ALL ',
   )
