@@ -2,6 +2,7 @@ import { type Database, type Statement, statement } from '../db/database.ts'
 import { runnerPool } from '../db/objects.ts'
 import { promise } from '../db/outbox.ts'
 import type { Env } from '../env.ts'
+import { auditRow } from '../evidence/audit-log/index.ts'
 import { BEST_RUNNER_WAIT, LIVENESS } from './bounds.ts'
 import { endJob, endScan } from './end-scan.ts'
 import { offeredBits } from './engine-bits.ts'
@@ -42,7 +43,10 @@ const endWith = (
 ): Statement[] => [
   ...endScan(org, id, { status: 'FAILED', reason: reason(code) }, now),
   ...(jobId === null ? [] : [endJob(org, jobId, now)]),
+  auditRow(bySweep(now), org, 'scan.failed', `scan:${id}`, { id, reason: reason(code) }),
 ]
+
+const bySweep = (now: number) => ({ actor: { kind: 'system', job: 'sweep' } as const, ip: null, now })
 
 /** Results that arrived and were not ingested: asked for again, and given up after two hours. */
 export async function rescueUploads(db: Database, now: number): Promise<number> {

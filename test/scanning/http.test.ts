@@ -1,13 +1,6 @@
-import {
-  createExecutionContext,
-  createMessageBatch,
-  getQueueResult,
-  waitOnExecutionContext,
-} from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Env } from '../../src/env.ts'
-import { handleQueue, type WorkMessage } from '../../src/queue.ts'
 import type { Job } from '../../src/scanning/sensors/protocol.ts'
 import { aFakeRegistry, FAKE_CREDENTIALS, type FakeMode } from '../fake-registry.ts'
 import {
@@ -18,6 +11,7 @@ import {
   type TestOrganization,
   theOperator,
 } from '../world.ts'
+import { deliver } from './deliver.ts'
 import { emptyPools, resultFor } from './world.ts'
 
 const KEY_PAIR = { name: 'ECDH', namedCurve: 'P-256' }
@@ -59,17 +53,6 @@ async function connected(ours: TestOrganization, mode: FakeMode = 'open', change
   })
   expect(made.status, made.text).toBe(201)
   return { ...registry, ...(made.body.data as { id: string; sensorApiKey?: string }) }
-}
-
-/** Hands a message to the consumer, as the queue would. */
-async function deliver(body: WorkMessage, attempts = 1) {
-  const batch = createMessageBatch<WorkMessage>('harborguard-work', [
-    { id: 'm', timestamp: new Date(), attempts, body },
-  ])
-  const execution = createExecutionContext()
-  await handleQueue(batch, env as unknown as Env, execution)
-  await waitOnExecutionContext(execution)
-  return getQueueResult(batch, execution)
 }
 
 const ask = (client: Caller, image: string, more = {}) =>

@@ -169,6 +169,7 @@ export async function aRunner(
     pool: world?.registryId ?? 'cloud',
     org: world?.organization.num ?? null,
     registryId: world?.registryId ?? null,
+    shard: world?.organization.shard ?? null,
   }
   const agentId = await register(identity, engines, at)
   return {

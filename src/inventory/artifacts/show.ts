@@ -3,11 +3,11 @@ import { type Statement, statement } from '../../db/database.ts'
 /**
  * After a scan of `artifact`: each tag that `tagIds` selects (SQL over `?1`, the organization, and `?3`) and that
  * names the artifact shows it, unless it shows another platform of the same version that is the default one.
- * Nothing is written where it is so already.
+ * Nothing is written where it is so already. `+org` keeps the planner from walking the organization's tags.
  */
 export const showArtifact = (org: number, artifact: number, tagIds: string, key: string): Statement =>
   statement(
-    `UPDATE tags SET artifact = ?2 WHERE org = ?1 AND id IN (${tagIds}) AND artifact IS NOT ?2
+    `UPDATE tags SET artifact = ?2 WHERE +org = ?1 AND id IN (${tagIds}) AND artifact IS NOT ?2
       AND EXISTS (SELECT 1 FROM tag_artifacts l WHERE l.org = ?1 AND l.tag_id = tags.id AND l.artifact = ?2)
       AND NOT EXISTS (SELECT 1 FROM tag_artifacts l CROSS JOIN artifacts a
                        WHERE l.org = ?1 AND l.tag_id = tags.id AND l.artifact = tags.artifact AND a.id = l.artifact

@@ -106,7 +106,7 @@ async function liveEngines(ctx: Context, pool: string): Promise<number[]> {
   return rows.map((row) => offeredBits(JSON.parse(row.scanner_versions) as Record<string, string>))
 }
 
-async function failScan(ctx: Context, scan: { scan_id: string }, why: ScanReason): Promise<void> {
+async function failScan(ctx: Context, scan: DispatchRow, why: ScanReason): Promise<void> {
   const org = ctx.organization.num
   await ctx.db.batch([
     ...endScan(org, scan.scan_id, { status: 'FAILED', reason: why }, ctx.now),
@@ -114,6 +114,8 @@ async function failScan(ctx: Context, scan: { scan_id: string }, why: ScanReason
   ])
 }
 
-/** Ends a scan that could not be dispatched however often it was tried. */
-export const failDispatch = (ctx: Context, scanId: string, code: ReasonCode): Promise<void> =>
-  failScan(ctx, { scan_id: scanId }, reason(code))
+/** Ends a scan that could not be dispatched however often it was tried. One that was after all stays as it is. */
+export async function failDispatch(ctx: Context, scanId: string, code: ReasonCode): Promise<void> {
+  const scan = await pendingScan(ctx, scanId)
+  if (scan) await failScan(ctx, scan, reason(code))
+}

@@ -30,9 +30,15 @@ export const SCAN_LIST = listSpec({
 
 type ScanListRequest = RequestOf<typeof SCAN_LIST>
 
-const ORDERS: Record<ScanListRequest['sort']['column'], { index: string; columns: string[] }> = {
-  scannedAt: { index: 'scans_scanned', columns: ['s.scanned_order', 's.id'] },
-  status: { index: 'scans_status', columns: ['s.status', 's.scanned_order', 's.id'] },
+interface Order {
+  index: string
+  columns: string[]
+}
+
+const BY_TIME = ['s.scanned_order', 's.id']
+const ORDERS: Record<ScanListRequest['sort']['column'], Order> = {
+  scannedAt: { index: 'scans_scanned', columns: BY_TIME },
+  status: { index: 'scans_status', columns: ['s.status', ...BY_TIME] },
   compliance: { index: 'scans_compliance', columns: ['s.compliance_order', 's.id'] },
   riskScore: { index: 'scans_risk', columns: ['s.risk_order', 's.id'] },
 }
@@ -46,13 +52,12 @@ const MAX_COUNTED = 10_000 // exact up to here, then an estimate that says so
 export async function listScans(ctx: Context, url: string) {
   const request = readPage(SCAN_LIST, url)
   const org = ctx.organization.num
-  const { index, columns } = ORDERS[request.sort.column]
-  const by = request.sort.column === 'scannedAt' && request.filters.status ? 'scans_status' : index
+  const { index, columns } = orderOf(request)
   const conditions = allOf(conditionsOf(request))
   const { after, order, window } = keyset(request, columns)
   const keys = columns.map((column, at) => `${column} AS k${at}`).join(', ')
   const results = await ctx.db.batch([
-    sql`SELECT ${raw(SCAN_COLUMNS)}, ${raw(keys)} FROM scans s INDEXED BY ${raw(by)} ${raw(SCAN_JOB)}
+    sql`SELECT ${raw(SCAN_COLUMNS)}, ${raw(keys)} FROM scans s INDEXED BY ${raw(index)} ${raw(SCAN_JOB)}
          WHERE s.org = ${org} AND ${conditions} AND ${after} ORDER BY ${order} ${window}`,
     ...(request.cursor ? [] : totals(org, request, conditions)),
   ])
@@ -60,6 +65,12 @@ export async function listScans(ctx: Context, url: string) {
   const total = request.cursor ? null : totalOf(results[1]!.rows[0], results[2]?.rows[0])
   const page = pageOf(request, rows, total, (row) => columns.map((_, at) => row[`k${at}`]!))
   return mapPage(page, presentScan)
+}
+
+/** Within one status the order by status is that by time: one index serves both. */
+function orderOf({ sort, filters }: ScanListRequest): Order {
+  const isTimed = sort.column === 'scannedAt' || sort.column === 'status'
+  return filters.status && isTimed ? { index: 'scans_status', columns: BY_TIME } : ORDERS[sort.column]
 }
 
 const conditionsOf = ({ filters }: ScanListRequest): Statement[] => [

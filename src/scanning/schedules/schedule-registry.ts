@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import { promise, sendPromised } from '../../db/outbox.ts'
+import { auditRow } from '../../evidence/audit-log/index.ts'
 import { tagPasses } from '../../inventory/registries/index.ts'
 import { newScan } from '../scans/index.ts'
 
@@ -56,6 +57,10 @@ export async function scheduleRegistryScans(
       }),
     )
   const statements: Statement[] = scans.flatMap((scan) => scan.statements)
+  if (scans.length > 0) {
+    const view = { registryId, scans: scans.map(({ scanId }) => scanId) }
+    statements.push(auditRow(ctx, ctx.organization.num, 'scan.triggered', `registry:${registryId}`, view))
+  }
   const promised = scans.map((scan) => scan.promised)
   const last = tags.at(-1)
   if (last && tags.length === SLICE) {

@@ -37,23 +37,29 @@ export async function claimJob(
   agentId: string,
   offered: number,
 ): Promise<ClaimedJob | null> {
-  for (const shard of await shardsToAsk(ctx, runner)) {
+  const { shards, hinted } = await shardsToAsk(ctx, runner)
+  for (const shard of shards) {
     const job = await claimInShard(ctx, runner, agentId, offered, shard)
     if (job) return job
-    ctx.defer(runnerPool(ctx.env, runner.pool).exhausted(shard))
+    if (hinted.includes(shard)) ctx.defer(runnerPool(ctx.env, runner.pool).exhausted(shard))
   }
   return null
 }
 
 /** A sensor's jobs lie in one shard; a cloud runner asks the shards that announced work, then others in rotation. */
-async function shardsToAsk(ctx: BaseContext, runner: RunnerIdentity): Promise<string[]> {
+async function shardsToAsk(
+  ctx: BaseContext,
+  runner: RunnerIdentity,
+): Promise<{ shards: string[]; hinted: string[] }> {
+  if (runner.shard !== null) return { shards: [runner.shard], hinted: [] }
   const names = shardNames(ctx.env)
   const turn = Math.floor(ctx.now / 1000) % Math.max(1, names.length)
   const rotation = [...names.slice(turn), ...names.slice(0, turn)]
   const hints = await runnerPool(ctx.env, runner.pool)
     .hints(ctx.now)
     .catch(() => [] as string[])
-  return [...new Set([...hints.filter((name) => names.includes(name)), ...rotation])].slice(0, MAX_SHARDS)
+  const hinted = hints.filter((name) => names.includes(name))
+  return { shards: [...new Set([...hinted, ...rotation])].slice(0, MAX_SHARDS), hinted }
 }
 
 async function claimInShard(

@@ -1,4 +1,5 @@
 import { type Database, type Statement, statement } from '../../db/database.ts'
+import { auditRow } from '../../evidence/audit-log/index.ts'
 import { endScanOfDoneJob } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
 import { MAX_LEASES } from './protocol.ts'
@@ -40,6 +41,8 @@ export async function expireLeases(db: Database, now: number, limit: number): Pr
 
 /** The job ends first, on condition that it is still expired; its scan ends only when it did. */
 function loseRunner({ org, id }: { org: number; id: string }, now: number): Statement[] {
+  const why = reason('runner_lost')
+  const actor = { kind: 'system', job: 'leases.expire' } as const
   return [
     statement(
       `UPDATE jobs SET state = 'done', cancel = 1, phase = 'done', lease_until = NULL, updated_at = ?3
@@ -48,6 +51,7 @@ function loseRunner({ org, id }: { org: number; id: string }, now: number): Stat
       id,
       now,
     ),
-    ...endScanOfDoneJob(org, id, { status: 'FAILED', reason: reason('runner_lost') }, now),
+    ...endScanOfDoneJob(org, id, { status: 'FAILED', reason: why }, now),
+    auditRow({ actor, ip: null, now }, org, 'scan.failed', `scan:${id}`, { id, reason: why }),
   ]
 }

@@ -12,14 +12,17 @@ export interface RunnerIdentity {
   /** The only organization a sensor may touch; null for cloud runners. */
   org: number | null
   registryId: string | null
+  /** Where a sensor's jobs lie; null for cloud runners. */
+  shard: string | null
 }
 
 /** A cloud runner's key belongs to nobody, a sensor's key to one registry; a key without either has no jobs. */
 export function runnerOf({ credential }: Pick<AgentContext, 'credential'>): RunnerIdentity {
   const { id: credentialId, kind, organization, registryId } = credential
-  if (kind === 'runner_key') return { credentialId, pool: 'cloud', org: null, registryId: null }
+  if (kind === 'runner_key') return { credentialId, pool: 'cloud', org: null, registryId: null, shard: null }
   if (kind !== 'sensor_key' || !organization || !registryId) throw problem('FORBIDDEN')
-  return { credentialId, pool: registryId, org: organization.num, registryId }
+  const { num: org, shard } = organization
+  return { credentialId, pool: registryId, org, registryId, shard }
 }
 
 /** The old holder's answer to every call: drop the job at once. */
