@@ -22,7 +22,7 @@ export function aContext(org: number, now = Date.UTC(2026, 10, 21), db?: Databas
   }
 }
 
-/** An artifact in an image of its own, in a registry of this number; the image shows it as its latest. Returns artifacts.id. */
+/** An artifact in an image of its own, in a registry of this number; named by a tag; the image shows it as its latest. Returns artifacts.id. */
 export async function anArtifact(
   { db, organization: { num: org } }: Context,
   name: string,
@@ -53,5 +53,12 @@ export async function anArtifact(
   const row = await db.first<{ id: number }>(
     statement('SELECT id FROM artifacts WHERE org = ? AND image_id = ? AND digest = ?', org, image, digest),
   )
+  await db.run(
+    statement('INSERT INTO tag_artifacts (org, tag_id, artifact) VALUES (?, ?, ?)', org, 'tag', row!.id),
+  )
   return row!.id
 }
+
+/** Takes away the tag that `anArtifact` gave. */
+export const untag = ({ db, organization: { num: org } }: Context, artifact: number): Promise<number> =>
+  db.run(statement('DELETE FROM tag_artifacts WHERE org = ? AND artifact = ?', org, artifact))

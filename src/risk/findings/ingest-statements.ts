@@ -1,4 +1,5 @@
 import type { Context } from '../../context.ts'
+import { promise } from '../../db/outbox.ts'
 import { artifactStatements } from './artifact-statements.ts'
 import {
   advisoryStatements,
@@ -17,7 +18,10 @@ import type { Plan } from './plan.ts'
 import { rollUpStatement } from './recount-statements.ts'
 import { nextSerial, sameSerial } from './serial.ts'
 
-/** The batch of one ingest: first its guards, then what changed, then the counters that follow from it. */
+/**
+ * The batch of one ingest: first its guards, then what changed, then the counters that follow from it. An
+ * artifact whose last tag moved away while it was scanned is to be retired again.
+ */
 export async function ingestStatements(
   ctx: Context,
   input: Pick<IngestInput, 'artifact' | 'scanId' | 'scannedAt' | 'result'>,
@@ -29,6 +33,7 @@ export async function ingestStatements(
   const org = ctx.organization.num
   const { artifact, scannedAt } = input
   const { seq, locations } = plan.state
+  const { unnamed, imageId } = plan.state.artifact
   const born = plan.matches.filter((match) => match.born !== 0 && heldByOthers(plan, match.package))
   const others = recountOthers(org, seq + 1, touchedPackages(plan), around.others, ctx.now)
   const statements = [
@@ -44,5 +49,9 @@ export async function ingestStatements(
     ...others.statements,
     rollUpStatement(org, [artifact]),
   ]
-  return { statements, promised: others.promised }
+  const retire = unnamed ? [promise({ kind: 'artifacts.retire', org, imageId }, ctx.now)] : []
+  return {
+    statements: [...statements, ...retire.map((message) => message.statement)],
+    promised: [...others.promised, ...retire],
+  }
 }

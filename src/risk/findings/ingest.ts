@@ -71,6 +71,7 @@ export async function ingestResult(
       ctx.organization.num,
       input.artifact,
       incomingOf(input.result, possible),
+      ctx.now,
     )
     if (!state) throw new UnknownArtifact()
     const fingerprint = JSON.stringify([state.seq, state.artifact])

@@ -8,23 +8,18 @@ import { matchStatements } from './match-statements.ts'
 import { recountOthers } from './others.ts'
 import { type PlannedMatch, withdraw } from './plan.ts'
 import { nextSerial } from './serial.ts'
-import { MATCH, matchOf, type Row, STATE, serialOf } from './state.ts'
+import { MATCH, matchOf, type Row, STATE, serialOf, UNNAMED } from './state.ts'
 
 const LINKS_A_SLICE = 500
 const MAX_SLICES = 20 // of one call: about 60 round trips
 const MAX_ATTEMPTS = 8
 
-/** No tag names it, and no pin holds it. */
-const UNNAMED = `(pinned_until IS NULL OR pinned_until <= ?2)
-  AND NOT EXISTS (SELECT 1 FROM tag_artifacts t WHERE t.org = ?1 AND t.artifact = artifacts.id)
-  AND NOT EXISTS (SELECT 1 FROM tags t INDEXED BY tags_artifact WHERE t.org = ?1 AND t.artifact = artifacts.id)`
-
 /** Its findings show no more from this moment: no engine counts as having run. Counters keep their last values. */
 const RETIRE = `UPDATE artifacts SET live = 0, ran = 0, pinned_until = NULL, trivy_build = NULL, grype_build = NULL,
     osv_build = NULL, trivy_at = NULL, grype_at = NULL, osv_at = NULL
-  WHERE org = ?1 AND id = ?3 AND live = 1 AND ${UNNAMED}`
+  WHERE org = ?1 AND id = ?2 AND live = 1 AND ${UNNAMED}`
 
-const STANDING = `SELECT live, ${UNNAMED} AS unnamed FROM artifacts WHERE org = ?1 AND id = ?3`
+const STANDING = `SELECT live, ${UNNAMED} AS unnamed FROM artifacts WHERE org = ?1 AND id = ?2`
 
 const SLICE = `SELECT page.package, 0 AS silent, ${MATCH}
   FROM (SELECT org, artifact, package FROM artifact_packages WHERE org = ?1 AND artifact = ?2
@@ -56,7 +51,7 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const org = ctx.organization.num
   const [state, standing, links] = await ctx.db.batch([
     statement(STATE, org),
-    statement(STANDING, org, ctx.now, artifact),
+    statement(STANDING, org, artifact, ctx.now),
     statement(SLICE, org, artifact, LINKS_A_SLICE),
   ])
   const { live, unnamed } = (standing!.rows[0] ?? { live: 0, unnamed: 0 }) as {
@@ -80,7 +75,7 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const others = recountOthers(org, seq + 1, [...new Set(touched)], around.others, ctx.now)
   await ctx.db.batch([
     ...nextSerial(org, seq, newest),
-    ...(live ? [statement(RETIRE, org, ctx.now, artifact), EXPECT_ONE_CHANGE] : []),
+    ...(live ? [statement(RETIRE, org, artifact, ctx.now), EXPECT_ONE_CHANGE] : []),
     ...unlinkStatements(org, artifact, packages, matches),
     ...matchStatements(org, matches, ctx.now),
     ...others.statements,
@@ -141,7 +136,7 @@ function unlinkStatements(
 }
 
 const RETIRABLE = `SELECT id FROM artifacts INDEXED BY artifacts_digest
-  WHERE org = ?1 AND image_id = ?3 AND (
+  WHERE org = ?1 AND image_id = ?2 AND (
     (live = 1 AND ${UNNAMED})
     OR (live = 0 AND EXISTS (SELECT 1 FROM artifact_packages ap WHERE ap.org = ?1 AND ap.artifact = artifacts.id)))
   LIMIT ?4`
@@ -151,7 +146,7 @@ const ARTIFACTS_A_CALL = 10
 /** Retires artifacts of an image that no tag names, ten a call. Returns whether there may be more. */
 export async function retireArtifacts(ctx: Context, imageId: string): Promise<{ more: boolean }> {
   const found = await ctx.db.all<{ id: number }>(
-    statement(RETIRABLE, ctx.organization.num, ctx.now, imageId, ARTIFACTS_A_CALL),
+    statement(RETIRABLE, ctx.organization.num, imageId, ctx.now, ARTIFACTS_A_CALL),
   )
   let more = found.length === ARTIFACTS_A_CALL
   for (const { id } of found) more = (await retireArtifact(ctx, id)).more || more

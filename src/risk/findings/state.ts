@@ -27,6 +27,8 @@ export interface ArtifactState {
   imageId: string
   registry: number
   live: boolean
+  /** No tag names it and no pin holds it: it is to be retired again. */
+  unnamed: boolean
   ran: number
   last: PerEngine<LastOutput>
 }
@@ -54,8 +56,14 @@ export const MATCH = `m.id, m.vulnerability, m.severity, m.cvss, m.cvss_vector, 
 
 export const STATE = 'SELECT seq, trivy_newest, grype_newest, osv_newest FROM ingest_state WHERE org = ?1'
 
+/** No tag names the artifact, and no pin holds it at the time ?3. Over the table `artifacts`, organization ?1. */
+export const UNNAMED = `(pinned_until IS NULL OR pinned_until <= ?3)
+  AND NOT EXISTS (SELECT 1 FROM tag_artifacts t INDEXED BY tag_artifacts_holder
+    WHERE t.org = ?1 AND t.artifact = artifacts.id)
+  AND NOT EXISTS (SELECT 1 FROM tags t INDEXED BY tags_artifact WHERE t.org = ?1 AND t.artifact = artifacts.id)`
+
 const ARTIFACT = `SELECT id, image_id, registry_num, live, ran, trivy_build, grype_build, osv_build,
-  trivy_at, grype_at, osv_at FROM artifacts WHERE org = ?1 AND id = ?2`
+  trivy_at, grype_at, osv_at, ${UNNAMED} AS unnamed FROM artifacts WHERE org = ?1 AND id = ?2`
 
 const ADD_PACKAGES = `INSERT INTO packages (org, name, version, type, context)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2) WHERE true
@@ -99,6 +107,7 @@ export async function readState(
   org: number,
   artifact: number,
   incoming: Incoming,
+  now: number,
 ): Promise<FindingsState | null> {
   const chunks = jsonChunks(
     incoming.packages.map(({ identity, context }) => [
@@ -113,7 +122,7 @@ export async function readState(
   const linked = new Set<number>()
   const matched: Row[] = []
   const batches: Statement[][] = [
-    [statement(STATE, org), statement(ARTIFACT, org, artifact), statement(LOCATIONS, org, artifact)],
+    [statement(STATE, org), statement(ARTIFACT, org, artifact, now), statement(LOCATIONS, org, artifact)],
     advisories.map(({ json }) => statement(VULNERABILITIES, org, json)),
     ...packagePages(org, artifact, chunks.slice(0, CHUNKS_A_BATCH)),
     linkPage(org, artifact, 0),
@@ -194,6 +203,7 @@ const artifactOf = (row: Row): ArtifactState => ({
   imageId: row.image_id as string,
   registry: row.registry_num as number,
   live: row.live === 1,
+  unnamed: row.unnamed !== 0,
   ran: row.ran as number,
   last: perEngine((engine) => ({
     build: row[`${engine}_build`] as number | null,

@@ -3,7 +3,7 @@ import type { BatchLimits } from '../../../src/risk/findings/ahead.ts'
 import { ingestResult } from '../../../src/risk/findings/ingest.ts'
 import { retireArtifact } from '../../../src/risk/findings/retire.ts'
 import type { FindingEngine } from '../../../src/scanning/sensors/result.ts'
-import { aContext, anArtifact } from '../context.ts'
+import { aContext, anArtifact, untag } from '../context.ts'
 import { interleave } from './interleave.ts'
 import { Model, type WorldScan } from './model.ts'
 import { expected, type Observed, observe } from './observed.ts'
@@ -41,6 +41,7 @@ export async function happen(
   limits?: BatchLimits,
 ): Promise<FindingEngine[]> {
   if (step.kind === 'retire') {
+    await untag(ctx, ids.get(step.artifact)!)
     await retireArtifact(ctx, ids.get(step.artifact)!)
     return []
   }

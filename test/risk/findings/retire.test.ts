@@ -3,7 +3,7 @@ import type { Context } from '../../../src/context.ts'
 import { type Database, type Statement, statement } from '../../../src/db/database.ts'
 import { ingestResult } from '../../../src/risk/findings/ingest.ts'
 import { retireArtifact, retireArtifacts } from '../../../src/risk/findings/retire.ts'
-import { aContext, anArtifact } from '../context.ts'
+import { aContext, anArtifact, untag } from '../context.ts'
 import { aResult, BUILT, type ResultShape } from '../results.ts'
 import { interleave } from './interleave.ts'
 import { observe } from './observed.ts'
@@ -29,7 +29,7 @@ describe('retireArtifact', () => {
   it('leaves alone what a tag names or a pin holds', async () => {
     const ctx = anOrganization()
     const [tagged, pinned] = [await anArtifact(ctx, 'tagged'), await anArtifact(ctx, 'pinned')]
-    await ctx.db.run(tag(ctx.organization.num, tagged))
+    await untag(ctx, pinned)
     await ctx.db.run(statement('UPDATE artifacts SET pinned_until = ? WHERE id = ?', ctx.now + 1, pinned))
     for (const artifact of [tagged, pinned]) await scan(ctx, artifact, { packages: 20, findings: 20 })
     const before = await observe(ctx)
@@ -46,6 +46,7 @@ describe('retireArtifact', () => {
     const alone = await observe(ctx)
     await scan(ctx, leaving, { packages: 1100, findings: 1500 })
     expect((await observe(ctx)).verdicts.length).toBeGreaterThan(alone.verdicts.length)
+    await untag(ctx, leaving)
     expect(await retireArtifact(ctx, leaving)).toEqual({ more: false })
     const after = await observe(ctx)
     expect({ ...after, images: null }).toEqual({ ...alone, images: null })
@@ -65,10 +66,23 @@ describe('retireArtifact', () => {
     const artifact = await anArtifact(ctx, 'back')
     await scan(ctx, artifact)
     const before = await observe(ctx)
+    await untag(ctx, artifact)
     await retireArtifact(ctx, artifact)
     expect((await observe(ctx)).findings).toEqual({})
     await scan(ctx, artifact)
     expect(await observe(ctx)).toEqual(before)
+  })
+
+  it('is asked for again by a scan that ends after the last tag moved away', async () => {
+    const ctx = anOrganization()
+    const artifact = await anArtifact(ctx, 'late')
+    await scan(ctx, artifact)
+    const messages = () =>
+      ctx.db.all(statement('SELECT message FROM outbox WHERE org = ?', ctx.organization.num))
+    expect(await messages()).toEqual([])
+    await untag(ctx, artifact)
+    await scan(ctx, artifact)
+    expect(await messages()).toEqual([{ message: expect.stringContaining('"artifacts.retire"') }])
   })
 
   it('is undone half way by a scan, and leaves no verdict that nobody shows', async () => {
@@ -77,6 +91,7 @@ describe('retireArtifact', () => {
     const artifact = await anArtifact(ctx, 'half')
     const shape = { packages: 700, findings: 700, engines: ['trivy', 'syft'] } as const
     await scan(ctx, artifact, shape)
+    await untag(ctx, artifact)
     const [run] = aResult(shape).engines
     const silent = { ...aResult({ ...shape, without: () => true }), engines: [run!] }
     const back = async (db: Database) => {
@@ -95,6 +110,7 @@ describe('retireArtifact', () => {
     const ctx = anOrganization()
     const artifact = await anArtifact(ctx, 'untagged')
     await scan(ctx, artifact, { packages: 5, findings: 5 })
+    await untag(ctx, artifact)
     const image = `img_${ctx.organization.num}_untagged`
     expect(await retireArtifacts(ctx, image)).toEqual({ more: false })
     expect(await live(ctx, artifact)).toBe(0)
