@@ -12,6 +12,17 @@ export interface Credential {
   registryId: string | null
   organization: Organization | null
   lastUsedAt: number | null
+  /** The runner process that the call names, when this key registered it. */
+  agent: RegisteredAgent | null
+}
+
+/** What a runner process said when it registered. Engines and capabilities are JSON. */
+export interface RegisteredAgent {
+  id: string
+  publicKey: string | null
+  scannerVersions: string
+  capabilities: string
+  lastHeartbeatAt: number
 }
 
 const KEY_FORM = /^hg_(?:ak|rk)_[0-9a-f]{48}$/
@@ -27,6 +38,11 @@ interface Row {
   org_id: string | null
   slug: string | null
   shard: string | null
+  agent_id: string | null
+  public_key: string | null
+  scanner_versions: string | null
+  capabilities: string | null
+  last_heartbeat_at: number | null
 }
 
 /**
@@ -45,15 +61,26 @@ export function presentedKey(headers: Headers): string {
   return key
 }
 
-/** Resolves a key in one round trip; unknown, expired and revoked ones are the same plain UNAUTHORIZED. */
-export async function findCredential(directory: Database, key: string, now: number): Promise<Credential> {
+/**
+ * Resolves a key, and the agent that a runner's call names, in one round trip; unknown, expired and revoked keys
+ * are the same plain UNAUTHORIZED.
+ */
+export async function findCredential(
+  directory: Database,
+  key: string,
+  now: number,
+  agentId: string | null = null,
+): Promise<Credential> {
   const row = await directory.first<Row>(
     statement(
-      `SELECT c.id, c.kind, c.role, c.registry_id, c.last_used_at, o.num, o.id AS org_id, o.slug, o.shard
+      `SELECT c.id, c.kind, c.role, c.registry_id, c.last_used_at, o.num, o.id AS org_id, o.slug, o.shard,
+              a.id AS agent_id, a.public_key, a.scanner_versions, a.capabilities, a.last_heartbeat_at
          FROM credentials c LEFT JOIN organizations o ON o.num = c.org
-        WHERE c.hash = ? AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > ?)`,
+         LEFT JOIN agents a ON a.id = ?3 AND a.credential_id = c.id
+        WHERE c.hash = ?1 AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > ?2)`,
       await sha256Hex(key),
       now,
+      agentId,
     ),
   )
   if (!row) throw problem('UNAUTHORIZED')
@@ -65,8 +92,20 @@ export async function findCredential(directory: Database, key: string, now: numb
     lastUsedAt: row.last_used_at,
     organization:
       row.num === null ? null : { num: row.num, id: row.org_id!, slug: row.slug!, shard: row.shard! },
+    agent: agentOf(row),
   }
 }
+
+const agentOf = (row: Row): RegisteredAgent | null =>
+  row.agent_id === null
+    ? null
+    : {
+        id: row.agent_id,
+        publicKey: row.public_key,
+        scannerVersions: row.scanner_versions!,
+        capabilities: row.capabilities!,
+        lastHeartbeatAt: row.last_heartbeat_at!,
+      }
 
 /** The write that remembers a use, or null while the last one is recent enough. */
 export function rememberUse(credential: Credential, now: number) {

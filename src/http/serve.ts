@@ -49,7 +49,8 @@ async function authenticate(
   c: HonoContext<Hono>,
   base: BaseContext,
 ): Promise<Context | AgentContext> {
-  const credential = await findCredential(base.directory, presentedKey(c.req.raw.headers), base.now)
+  const agentId = endpoint.access.kind === 'agent' ? (c.req.query('agentId') ?? null) : null
+  const credential = await findCredential(base.directory, presentedKey(c.req.raw.headers), base.now, agentId)
   const use = rememberUse(credential, base.now)
   if (use) base.defer(base.directory.run(use))
   if (endpoint.access.kind === 'agent') {

@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { expect } from 'vitest'
+import type { RegisteredAgent } from '../../src/auth/credentials.ts'
 import type { BaseContext, Context, Organization } from '../../src/context.ts'
 import { type Param, type Statement, statement } from '../../src/db/database.ts'
 import { directoryDb, newMeter, placedDb, shardNames, tenantDb } from '../../src/db/shards.ts'
@@ -175,7 +176,18 @@ export async function aRunner(
   return {
     identity,
     agentId,
-    poll: async (now = T0) => (await pollJob(baseAt(now), identity, agentId, accessTo()))[0] ?? null,
+    poll: async (now = T0) => {
+      const base = baseAt(now)
+      const agent = await base.directory.first<RegisteredAgent>(
+        statement(
+          `SELECT id, public_key AS publicKey, scanner_versions AS scannerVersions, capabilities,
+                  last_heartbeat_at AS lastHeartbeatAt FROM agents WHERE id = ? AND credential_id = ?`,
+          agentId,
+          identity.credentialId,
+        ),
+      )
+      return (await pollJob(base, identity, agent, accessTo()))[0] ?? null
+    },
   }
 }
 

@@ -1,3 +1,4 @@
+import type { RegisteredAgent } from '../../auth/credentials.ts'
 import type { BaseContext } from '../../context.ts'
 import { sealCredentials } from '../../crypto/sealed-credentials.ts'
 import { organizationByNum } from '../../db/organizations.ts'
@@ -13,7 +14,7 @@ import type { RegistryAccess } from '../registry-access.ts'
 import { type ClaimedJob, claimJob } from './claim.ts'
 import { type Job, LEASE_SECONDS, PublicJwk } from './protocol.ts'
 import { releaseJob } from './release.ts'
-import { liveAgent, type RunnerIdentity } from './runner-identity.ts'
+import { type RunnerIdentity, stayAlive } from './runner-identity.ts'
 
 const CREDENTIALS_SECONDS = 300 // a pull begins well within; the JWE is worth nothing afterwards
 
@@ -25,21 +26,21 @@ const CREDENTIALS_SECONDS = 300 // a pull begins well within; the JWE is worth n
 export async function pollJob(
   ctx: BaseContext,
   runner: RunnerIdentity,
-  agentId: string,
+  agent: RegisteredAgent | null,
   access: RegistryAccess,
 ): Promise<Job[]> {
-  const agent = await liveAgent(ctx, runner, agentId)
   if (!agent) throw problem('NOT_FOUND', 'Agent not found', { detail: 'unknown_agent' })
-  if (!agent.capabilities.includes('lease')) return []
+  stayAlive(ctx, runner, agent.id, agent.lastHeartbeatAt)
+  if (!(JSON.parse(agent.capabilities) as string[]).includes('lease')) return []
   const publicKey = PublicJwk.safeParse(agent.publicKey && JSON.parse(agent.publicKey))
   if (!publicKey.success) return []
-  const offered = offeredBits(agent.scannerVersions)
-  const claimed = await claimJob(ctx, runner, agentId, offered)
+  const offered = offeredBits(JSON.parse(agent.scannerVersions) as Record<string, string>)
+  const claimed = await claimJob(ctx, runner, agent.id, offered)
   if (!claimed) return []
   const credentials = await sealedCredentials(
     ctx,
     claimed,
-    { id: agentId, publicKey: publicKey.data },
+    { id: agent.id, publicKey: publicKey.data },
     access,
   ).catch(async (error: unknown) => {
     await giveBack(ctx, claimed)

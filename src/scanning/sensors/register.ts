@@ -6,7 +6,7 @@ import { statement } from '../../db/database.ts'
 import { invalid } from '../../http/problems.ts'
 import { newId } from '../../ids.ts'
 import { PROTOCOL_VERSION, type RegisterRequest } from './protocol.ts'
-import { forgetAgent, type RunnerIdentity } from './runner-identity.ts'
+import type { RunnerIdentity } from './runner-identity.ts'
 
 /**
  * One agent for each credential and public key (or name and hostname without a key). Registering again gives the
@@ -51,7 +51,6 @@ export async function registerAgent(
       ctx.now,
     ),
   )
-  forgetAgent(row!.id)
   return { agentId: row!.id }
 }
 

@@ -3,7 +3,7 @@ import { type Database, type Statement, statement } from '../../db/database.ts'
 import { tenantDb } from '../../db/shards.ts'
 import { parseJobWireId } from '../../ids.ts'
 import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS } from './protocol.ts'
-import { liveAgent, type RunnerIdentity } from './runner-identity.ts'
+import { type RunnerIdentity, stayAlive } from './runner-identity.ts'
 
 const RENEW_BELOW = 80_000 // every second heartbeat writes; the lease left is never under two heartbeats
 
@@ -34,7 +34,7 @@ export async function renewLeases(
   runner: RunnerIdentity,
   input: HeartbeatRequest,
 ): Promise<HeartbeatReply> {
-  if (input.agentId) ctx.defer(liveAgent(ctx, runner, input.agentId))
+  if (input.agentId) stayAlive(ctx, runner, input.agentId)
   const beats = input.jobs.flatMap((job): Beat[] => {
     const place = parseJobWireId(job.id)
     const isOwn = place && (runner.org === null || runner.org === place.org)

@@ -100,8 +100,8 @@ export const agentRoutes = [
       responses: { 200: { description: 'A job, or none', schema: JobsReply } },
       problems: ['NOT_FOUND', 'SERVICE_UNAVAILABLE'],
     },
-    async (ctx, { query }) =>
-      bare(200, { jobs: await pollJob(ctx, runnerOf(ctx), query.agentId, storedRegistries) }),
+    async (ctx) =>
+      bare(200, { jobs: await pollJob(ctx, runnerOf(ctx), ctx.credential.agent, storedRegistries) }),
   ),
   endpoint(
     agent,

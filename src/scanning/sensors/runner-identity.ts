@@ -48,55 +48,29 @@ export function jobPlace(ctx: BaseContext, runner: RunnerIdentity, wireId: strin
   return { db, ...parts }
 }
 
-export interface Agent {
-  id: string
-  publicKey: string | null
-  scannerVersions: Record<string, string>
-  capabilities: string[]
-}
-
 const FRESH = 20_000 // below the heartbeat interval, so that polls keep a runner alive by themselves
-const MAX_CACHED = 2000 // about 1 KB each
-const cache = new Map<string, { agent: Agent; credentialId: string; until: number }>()
+const MAX_REMEMBERED = 5000 // agents, about 100 bytes each
+const heard = new Map<string, number>()
 
-/**
- * The registered agent of this key, kept alive by being asked for. What an isolate remembers is at most 20 s
- * old; the pinned public key never changes. Null when the key has no such agent.
- */
-export async function liveAgent(
+/** Notes after the reply that an agent lives; at most every 20 s for each agent and isolate. */
+export function stayAlive(
   ctx: BaseContext,
-  runner: RunnerIdentity,
+  { credentialId }: RunnerIdentity,
   agentId: string,
-): Promise<Agent | null> {
-  const cached = cache.get(agentId)
-  if (cached && cached.credentialId === runner.credentialId && ctx.now < cached.until) return cached.agent
-  const row = await ctx.directory.first<{
-    public_key: string | null
-    scanner_versions: string
-    capabilities: string
-  }>(
-    statement(
-      `UPDATE agents SET last_heartbeat_at = max(last_heartbeat_at, ?) WHERE id = ? AND credential_id = ?
-       RETURNING public_key, scanner_versions, capabilities`,
-      ctx.now,
-      agentId,
-      runner.credentialId,
+  lastHeartbeatAt = 0,
+): void {
+  if (ctx.now - Math.max(lastHeartbeatAt, heard.get(agentId) ?? 0) < FRESH) return
+  heard.delete(agentId)
+  heard.set(agentId, ctx.now)
+  if (heard.size > MAX_REMEMBERED) heard.delete(heard.keys().next().value!)
+  ctx.defer(
+    ctx.directory.run(
+      statement(
+        `UPDATE agents SET last_heartbeat_at = ?1 WHERE id = ?2 AND credential_id = ?3 AND last_heartbeat_at < ?1 - ${FRESH}`,
+        ctx.now,
+        agentId,
+        credentialId,
+      ),
     ),
   )
-  if (!row) return null
-  const agent = {
-    id: agentId,
-    publicKey: row.public_key,
-    scannerVersions: JSON.parse(row.scanner_versions) as Record<string, string>,
-    capabilities: JSON.parse(row.capabilities) as string[],
-  }
-  cache.delete(agentId)
-  cache.set(agentId, { agent, credentialId: runner.credentialId, until: ctx.now + FRESH })
-  if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value!)
-  return agent
-}
-
-/** A registration changes what the isolate remembers. */
-export const forgetAgent = (agentId: string): void => {
-  cache.delete(agentId)
 }
