@@ -59,10 +59,12 @@ export function stayAlive(
   agentId: string,
   lastHeartbeatAt = 0,
 ): void {
-  if (ctx.now - Math.max(lastHeartbeatAt, heard.get(agentId) ?? 0) < FRESH) return
+  const last = Math.max(lastHeartbeatAt, heard.get(agentId) ?? 0)
+  const isFresh = ctx.now - last < FRESH
   heard.delete(agentId)
-  heard.set(agentId, ctx.now)
+  heard.set(agentId, isFresh ? last : ctx.now)
   if (heard.size > MAX_REMEMBERED) heard.delete(heard.keys().next().value!)
+  if (isFresh) return
   ctx.defer(
     ctx.directory.run(
       statement(
