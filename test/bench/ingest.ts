@@ -71,13 +71,23 @@ interface IngestImage {
 
 /** Half of the changed findings are gone, the other half new. */
 function resultOf(kind: IngestKind, { findings, packages, repeat, index }: IngestImage, now: number): Result {
-  const number = repeat * INGESTS.length + index
-  const shape = { packages, seed: 1000 + number, digest: digestOf(2, number) }
+  const number = 1000 + repeat * INGESTS.length + index
+  const shape = { packages, seed: number, digest: digestOf(2, number) }
   const build = now - (10 - KINDS.indexOf(kind)) * DAY
-  if (kind !== 'changed') return aResult({ ...shape, findings, build })
+  if (kind !== 'changed') return withOwnIds(aResult({ ...shape, findings, build }), number)
   const more = Math.max(1, Math.round(findings / 200))
   const isGone = (finding: number) => finding < findings && finding % 200 === 0
-  return aResult({ ...shape, findings: findings + more, build, without: isGone })
+  return withOwnIds(aResult({ ...shape, findings: findings + more, build, without: isGone }), number)
+}
+
+/** Advisories that no other image has: one id with two texts would be written by every ingest of either. */
+function withOwnIds(result: Result, number: number): Result {
+  const own = (id: string) => `${id}${number}`
+  return {
+    ...result,
+    vulnerabilities: result.vulnerabilities.map((advisory) => ({ ...advisory, id: own(advisory.id) })),
+    findings: result.findings.map((finding) => ({ ...finding, reportedId: own(finding.reportedId) })),
+  }
 }
 
 /** The log line of the message that ingested a scan; it is written right after the scan became COMPLETE. */

@@ -7,7 +7,7 @@ import { API_HOST, type BenchServer } from './server.ts'
 
 const REGISTRY = 'registry.bench.example'
 const ENGINES = ['trivy', 'grype', 'syft']
-const POLL_MS = 5 // between two looks at a scan: the resolution of "readable"
+const POLL_MS = 10 // between two looks at a scan: the resolution of "readable"
 const GIVE_UP_MS = 120_000 // the lease's length: a scan that takes longer ends the run
 
 /** An organization with one registry whose images its sensor scans: the Worker calls nobody. */

@@ -7,7 +7,7 @@ import type { Tenant } from './tenant.ts'
 
 const PACKAGES = 300 // of one image
 const OWN = 60 // of them in no image made before; the others in up to four more, as a base image's are
-const UPLOADS = 4 // at once
+const UPLOADS = 10 // at once: as many as fill a queue batch, so that none waits for its time-out
 export const REFERENCE_FINDINGS = 300_000 // the size that storage is spoken of
 
 /** What the shard's file grew by, free pages included; one scan of each image. */
