@@ -46,7 +46,7 @@ const REMAINS: Remains = {
   retire: retireArtifacts,
 }
 
-const HANDLERS: { [K in Kind]?: Handler<K> } = {
+const HANDLERS: { [K in Kind]: Handler<K> } = {
   'scan.dispatch': {
     handle: (ctx, { scanId }, attempt) => dispatchScan(ctx, scanId, attempt, storedRegistries),
     giveUp: (ctx, { scanId }) => failDispatch(ctx, scanId, 'dispatch_failed'),

@@ -1,5 +1,5 @@
 import type { Context } from '../../context.ts'
-import { type Statement, statement } from '../../db/database.ts'
+import { statement } from '../../db/database.ts'
 import { promise, sendPromised } from '../../db/outbox.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { tagPasses } from '../../inventory/registries/index.ts'
@@ -30,52 +30,44 @@ export async function scheduleRegistryScans(
   registryId: string,
   after: { repository: string; tag: string } | null,
 ): Promise<number> {
+  const org = ctx.organization.num
   const registry = await ctx.db.first<RegistryRow>(
     statement(
       `SELECT id, host, scanners, include_tags, exclude_tags FROM registries
         WHERE org = ? AND id = ? AND status <> 'DELETING'`,
-      ctx.organization.num,
+      org,
       registryId,
     ),
   )
   if (!registry) return 0
   const tags = await nextTags(ctx, registry, after)
-  const scanners = JSON.parse(registry.scanners) as string[]
   const scans = tags
-    .filter(
-      ({ tag, inFlight }) => inFlight === 0 && tagPasses(tag, registry.include_tags, registry.exclude_tags),
-    )
-    .map(({ repository, tag }) =>
-      newScan(ctx, {
-        registryId,
-        image: `${registry.host}/${repository}:${tag}`,
-        repository,
-        tag,
-        platform: null,
-        scanners,
-        trigger: 'schedule',
-      }),
-    )
-  const statements: Statement[] = scans.flatMap((scan) => scan.statements)
-  if (scans.length > 0) {
-    const view = { registryId, scans: scans.map(({ scanId }) => scanId) }
-    statements.push(auditRow(ctx, ctx.organization.num, 'scan.triggered', `registry:${registryId}`, view))
-  }
-  const promised = scans.map((scan) => scan.promised)
+    .filter(({ inFlight }) => inFlight === 0)
+    .filter(({ tag }) => tagPasses(tag, registry.include_tags, registry.exclude_tags))
+    .map((place) => scheduledScan(ctx, registry, place))
   const last = tags.at(-1)
-  if (last && tags.length === SLICE) {
-    const { repository, tag } = last
-    const rest = promise(
-      { kind: 'registry.schedule', org: ctx.organization.num, registryId, after: { repository, tag } },
-      ctx.now,
-    )
-    statements.push(rest.statement)
-    promised.push(rest)
-  }
-  await ctx.db.batch(statements)
-  sendPromised(ctx, promised)
+  const place = last && tags.length === SLICE ? { repository: last.repository, tag: last.tag } : null
+  const rest = place && promise({ kind: 'registry.schedule', org, registryId, after: place }, ctx.now)
+  const view = { registryId, scans: scans.map(({ scanId }) => scanId) }
+  await ctx.db.batch([
+    ...scans.flatMap((scan) => scan.statements),
+    ...(rest ? [rest.statement] : []),
+    ...(scans.length > 0 ? [auditRow(ctx, org, 'scan.triggered', `registry:${registryId}`, view)] : []),
+  ])
+  sendPromised(ctx, [...scans.map((scan) => scan.promised), ...(rest ? [rest] : [])])
   return scans.length
 }
+
+const scheduledScan = (ctx: Context, registry: RegistryRow, { repository, tag }: TagRow) =>
+  newScan(ctx, {
+    registryId: registry.id,
+    image: `${registry.host}/${repository}:${tag}`,
+    repository,
+    tag,
+    platform: null,
+    scanners: JSON.parse(registry.scanners) as string[],
+    trigger: 'schedule',
+  })
 
 /** The next tags by repository and name, each with whether a scan of it has not ended. */
 const nextTags = (
