@@ -70,9 +70,7 @@ function summary(scan: Scan, findings: Finding[]): string[] {
     `${findings.length} findings (${counts.join(', ')}); ${corroborated} confirmed by more than one engine`,
     `Grade ${scan.compliance ?? '–'}, risk score ${scan.riskScore ?? '–'}${scan.partial ? ', PARTIAL: not every engine succeeded' : ''}`,
     ...engines,
-    ...(sample
-      ? ['These findings come from SAMPLE databases: a snapshot of advisories, not a feed.']
-      : []),
+    ...(sample ? ['These findings come from SAMPLE databases: a snapshot of advisories, not a feed.'] : []),
   ]
 }
 

@@ -51,12 +51,6 @@ export class DatabaseUnavailable extends Error {
 
 export const statement = (sql: string, ...params: Param[]): Statement => ({ sql, params })
 
-/** A drizzle query as a statement. */
-export function toStatement(query: { toSQL(): { sql: string; params: unknown[] } }): Statement {
-  const { sql, params } = query.toSQL()
-  return { sql, params: params as Param[] }
-}
-
 /** Placed right after a guarded UPDATE or INSERT: aborts the whole batch unless exactly one row changed. */
 export const EXPECT_ONE_CHANGE: Statement = statement(
   `SELECT json_extract(CASE changes() WHEN 1 THEN '{}' ELSE 'lost race' END, '$')`,

@@ -23,7 +23,7 @@ export const AgentProblemBody = z
 const DESCRIPTION = `Connects container registries, schedules scans, and answers what is vulnerable, where, since when,
 and what was decided about it.`
 
-/** Everything of the document that is not a path. */
+/** Everything of the document that is not a path; `npm run openapi` loads it. @public */
 export const DOCUMENT = {
   openapi: '3.1.0',
   info: { title: 'HarborGuard API', version: '1.0.0', description: DESCRIPTION },

@@ -6,7 +6,6 @@ export {
   isDigest,
   isRepositoryName,
   isTagName,
-  parseAuthority,
   parseReference,
   type ReferenceResult,
 } from './reference.ts'
