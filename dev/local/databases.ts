@@ -1,6 +1,10 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { writeSampleDatabases } from '../sample/databases/write-sample-databases.ts'
+import { fingerprint } from './fingerprint.ts'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
 const PROBE_TIMEOUT_MS = 4000 // a closed network refuses at once; a silent one costs this, once a start
 const SOURCES = ['https://ghcr.io/v2/', 'https://grype.anchore.io/databases/v6/latest.json']
@@ -18,10 +22,13 @@ export async function databasesAreReachable(): Promise<boolean> {
   return answers.every(Boolean)
 }
 
-/** The directory of the sample databases, written when it is not there yet. */
+/** The directory of the sample databases, written when it is not there yet or its data or its writers changed. */
 export async function ensureSampleDatabases(dir: string, grypePath: string | null): Promise<string> {
-  const complete =
-    existsSync(join(dir, 'sample.json')) && (!grypePath || existsSync(join(dir, 'grype', 'sample.json')))
-  if (!complete) await writeSampleDatabases(dir, { grypePath })
+  const sources = fingerprint(root, ['dev/sample/advisories', 'dev/sample/databases'])
+  const current = `${sources} ${grypePath ?? 'without grype'}`
+  const file = join(dir, 'fingerprint')
+  if (existsSync(file) && readFileSync(file, 'utf8') === current) return dir
+  await writeSampleDatabases(dir, { grypePath })
+  writeFileSync(file, current)
   return dir
 }

@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What one local installation remembers. Keys and data live in one directory, and die together. */
@@ -37,16 +37,4 @@ export function openState(dir: string): LocalState {
   }
   const operatorToken = /^OPERATOR_TOKEN=(\w+)$/m.exec(readFileSync(secretsFile, 'utf8'))![1]!
   return { dir, persistDir: path('worker'), secretsFile, operatorToken, ...state }
-}
-
-/** Changes when any migration changes: names and contents of every file. */
-export function migrationsFingerprint(root: string): string {
-  const hash = createHash('sha256')
-  for (const folder of ['migrations/directory', 'migrations/shard']) {
-    for (const file of readdirSync(join(root, folder)).sort()) {
-      if (file.endsWith('.sql'))
-        hash.update(`${folder}/${file}\0`).update(readFileSync(join(root, folder, file)))
-    }
-  }
-  return hash.digest('hex')
 }

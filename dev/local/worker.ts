@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { fingerprint } from './fingerprint.ts'
 import { freePort } from './ports.ts'
 import type { Processes } from './processes.ts'
-import { type LocalState, migrationsFingerprint } from './state.ts'
+import type { LocalState } from './state.ts'
 
 const START_TIMEOUT_MS = 60_000 // bundling and workerd take about five seconds on two cores
 const CRON_INTERVAL_MS = 60_000 // what wrangler.toml's cron says; local cron does not fire by itself
@@ -19,8 +20,8 @@ export interface LocalWorker {
 
 /** Applies the migrations to the persisted databases when their files changed since the last time. */
 export async function migrate(root: string, state: LocalState): Promise<boolean> {
-  const fingerprint = migrationsFingerprint(root)
-  if (state.read('migrations') === fingerprint) return false
+  const current = fingerprint(root, ['migrations/directory', 'migrations/shard'])
+  if (state.read('migrations') === current) return false
   for (const database of DATABASES) {
     await promisify(execFile)(
       'wrangler',
@@ -28,7 +29,7 @@ export async function migrate(root: string, state: LocalState): Promise<boolean>
       { cwd: root, env: { ...process.env, CI: 'true' } },
     )
   }
-  state.write('migrations', fingerprint)
+  state.write('migrations', current)
   return true
 }
 
