@@ -20,6 +20,8 @@ const USAGE = `usage: npm start -- [IMAGE] [--once] [--port 8787] [--state .harb
 Serves HarborGuard on this machine, starts a scanner-runner, scans IMAGE (default: the sample image) and prints its
 findings. --once stops everything afterwards; without it the system stays up until Ctrl-C.`
 
+const INTERRUPTED = 130 // as a shell says it
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const say = (line: string) => console.log(line)
 const began = Date.now()
@@ -73,6 +75,7 @@ async function main(options: Options, processes: Processes, stopping: AbortSigna
   say('Engines:')
   const enginesDir = enginesDirectory()
   const engines = await installEngines(enginesDir, { log: (line) => say(`  ${line}`), signal: stopping })
+  stopping.throwIfAborted()
   const grype = engines.find((engine) => engine.name === 'grype')
   const samples =
     options.databases === 'sample' || (options.databases === 'auto' && !(await databasesAreReachable()))
@@ -86,7 +89,7 @@ async function main(options: Options, processes: Processes, stopping: AbortSigna
       ? 'Vulnerability databases: SAMPLE databases of this project.'
       : "Vulnerability databases: the engines' own.",
   )
-  if (await migrate(root, state)) say('Migrations applied.')
+  if (await migrate(root, state, processes)) say('Migrations applied.')
   const worker = await startWorker(root, state, processes, options.port)
   if (worker.url !== `http://127.0.0.1:${options.port}`)
     say(`Port ${options.port} is in use; taking ${new URL(worker.url).port}.`)
@@ -123,7 +126,7 @@ async function main(options: Options, processes: Processes, stopping: AbortSigna
     say(
       `\nUp after ${elapsed()}. Try:  curl -H "X-API-Key: $(cat ${join(options.stateDir, 'api-key')})" ${worker.url}/api/vulnerabilities\nCtrl-C stops everything.`,
     )
-    await new Promise((resolve) => stopping.addEventListener('abort', resolve))
+    await aborted(stopping)
   }
   await processes.stopAll()
   await worker.stop()
@@ -140,10 +143,23 @@ async function mainJob(api: Api, image: ImageReference, signal: AbortSignal): Pr
     say(`The scan ended ${scan.status}: ${scan.reason?.code} ${scan.reason?.message}`)
     return false
   }
+  if (!scan.counts) {
+    say('No engine could look for vulnerabilities:')
+    for (const { name, reason } of scan.engines)
+      if (reason) say(`  ${name}: ${reason.code} ${reason.message}`)
+    return false
+  }
   const findings = await api.all<Finding>(`/api/scans/${scan.id}/vulnerabilities?limit=200`)
   say(`\n${findingsTable(scan, findings)}`)
   return true
 }
+
+/** Settles when the signal is aborted, at once when it was before. */
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 const processes = new Processes()
 const stopping = new AbortController()
@@ -154,13 +170,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   })
 }
 
-try {
-  process.exitCode = await main(parseOptions(), processes, stopping.signal)
-} catch (error) {
-  const interrupted = stopping.signal.aborted
-  if (!interrupted)
+/** The exit code: 0 when the main job was done, 1 when it was not, 130 when it was interrupted. */
+async function start(): Promise<number> {
+  try {
+    const done = main(parseOptions(), processes, stopping.signal)
+    await Promise.race([done, aborted(stopping.signal)])
+    await processes.stopAll()
+    return await done
+  } catch (error) {
+    if (stopping.signal.aborted) return INTERRUPTED
     console.error(error instanceof TypeError ? error.message : `Not completed: ${(error as Error).message}`)
-  await processes.stopAll()
-  process.exitCode = interrupted ? 130 : 1
+    return 1
+  } finally {
+    await processes.stopAll()
+  }
 }
+
+process.exitCode = await start()
 process.exit()

@@ -1,12 +1,17 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 
 const STOP_GRACE_MS = 15_000 // the runner hands a job back within ten seconds
+const KEPT_CHARS = 2000
 
 /** Starts children in process groups of their own and ends all of them, with what they started. */
 export class Processes {
   private readonly children = new Set<ChildProcess>()
+  #stopping: Promise<void> | null = null
+
   /** Children end because they are told to. */
-  isStopping = false
+  get isStopping(): boolean {
+    return this.#stopping !== null
+  }
 
   /** What is left when this process ends, however it does, is killed with it. */
   constructor() {
@@ -15,11 +20,25 @@ export class Processes {
     })
   }
 
+  /** Throws once everything is being stopped: nothing starts behind a Ctrl-C. */
   start(command: string, args: string[], options: SpawnOptions): ChildProcess {
+    if (this.isStopping) throw new Error(`${command} is not started: everything is being stopped`)
     const child = spawn(command, args, { ...options, detached: true })
     this.children.add(child)
     child.once('exit', () => this.children.delete(child))
     return child
+  }
+
+  /** Runs a program to its end; rejects with what it said when its exit code is not 0. */
+  async run(command: string, args: string[], options: SpawnOptions): Promise<void> {
+    const child = this.start(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.on('data', (chunk) => {
+        said = (said + String(chunk)).slice(-KEPT_CHARS)
+      })
+    const code = await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject))
+    if (code !== 0) throw new Error(`${command} ${args[0]} ended with code ${code}: ${said.trim()}`)
   }
 
   /** SIGTERM to every group, SIGKILL to what is left after the grace period; resolves when all have ended. */
@@ -34,9 +53,11 @@ export class Processes {
   }
 
   /** Ends the children one after another, the youngest first: a runner before the Worker it reports to. */
-  async stopAll(): Promise<void> {
-    this.isStopping = true
-    for (const child of [...this.children].reverse()) await this.stop(child)
+  stopAll(): Promise<void> {
+    this.#stopping ??= (async () => {
+      for (const child of [...this.children].reverse()) await this.stop(child)
+    })()
+    return this.#stopping
   }
 }
 

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { fingerprint } from './fingerprint.ts'
 import { freePort } from './ports.ts'
 import type { Processes } from './processes.ts'
@@ -19,11 +17,11 @@ export interface LocalWorker {
 }
 
 /** Applies the migrations to the persisted databases when their files changed since the last time. */
-export async function migrate(root: string, state: LocalState): Promise<boolean> {
+export async function migrate(root: string, state: LocalState, processes: Processes): Promise<boolean> {
   const current = fingerprint(root, ['migrations/directory', 'migrations/shard'])
   if (state.read('migrations') === current) return false
   for (const database of DATABASES) {
-    await promisify(execFile)(
+    await processes.run(
       'wrangler',
       ['d1', 'migrations', 'apply', database, '--local', '--persist-to', state.persistDir],
       { cwd: root, env: { ...process.env, CI: 'true' } },

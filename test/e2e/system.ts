@@ -44,7 +44,7 @@ export async function startSystem(): Promise<{ system: RunningSystem; stop(): Pr
     const engines = await requiredEngines()
     const state = openState(join(work, 'state'))
     const sampleDatabases = await ensureSampleDatabases(join(work, 'sample-databases'), engines.grype)
-    await migrate(root, state)
+    await migrate(root, state, processes)
     const worker = await startWorker(root, state, processes, FIRST_PORT)
     const { runnerKey } = await ensureKeys(worker.url, state)
     await worker.runCron()

@@ -4,7 +4,7 @@ import { ENGINE_NAMES, type EngineName } from './engine-manifest.ts'
 import type { EngineSource, InstalledEngine } from './installed-engine.ts'
 
 const FILE = 'engines.lock.json'
-const SOURCES: readonly EngineSource[] = ['path', 'release', 'pypi', 'go']
+const SOURCES: readonly EngineSource[] = ['path', 'release', 'pypi', 'go', 'published']
 
 /** What an earlier installation recorded in the directory; entries that are not in shape are left out. */
 export function readEngineLock(directory: string): Map<EngineName, InstalledEngine> {

