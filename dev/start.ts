@@ -13,6 +13,7 @@ import { serveSampleImage } from './local/sample-image.ts'
 import { ensureRegistry, scanImage } from './local/scan.ts'
 import { openState } from './local/state.ts'
 import { ensureKeys } from './local/tenancy.ts'
+import { whyNotDone } from './local/why-not-done.ts'
 import { migrate, startWorker } from './local/worker.ts'
 
 const USAGE = `usage: npm start -- [IMAGE] [--once] [--port 8787] [--state .harborguard] [--databases auto|sample|official]
@@ -139,14 +140,9 @@ async function mainJob(api: Api, image: ImageReference, signal: AbortSignal): Pr
   const registryId = await ensureRegistry(api, image)
   say(`\nScanning ${image.canonical}`)
   const scan = await scanImage(api, image.canonical, progressPrinter(process.stdout), { registryId, signal })
-  if (scan.status !== 'COMPLETE') {
-    say(`The scan ended ${scan.status}: ${scan.reason?.code} ${scan.reason?.message}`)
-    return false
-  }
-  if (!scan.counts) {
-    say('No engine could look for vulnerabilities:')
-    for (const { name, reason } of scan.engines)
-      if (reason) say(`  ${name}: ${reason.code} ${reason.message}`)
+  const missing = whyNotDone(scan)
+  if (missing) {
+    say(missing)
     return false
   }
   const findings = await api.all<Finding>(`/api/scans/${scan.id}/vulnerabilities?limit=200`)
