@@ -15,17 +15,17 @@ export const directoryDb = (env: Env, meter: Meter): Database =>
   new Database(env.DIRECTORY.withSession('first-primary'), meter)
 
 /**
- * The only way to a shard. `bookmark` is what an earlier reply handed out: the session reads at least that
- * state. Returns null when no such shard is bound.
+ * The only way to a shard. A session begins at the primary and never at a place that a client names. Returns null
+ * when no such shard is bound.
  */
-export function tenantDb(env: Env, shard: string, meter: Meter, bookmark?: string | null): Database | null {
+export function tenantDb(env: Env, shard: string, meter: Meter): Database | null {
   const binding = env[`SHARD_${shard.toUpperCase()}`]
-  return binding ? new Database(binding.withSession(bookmark ?? 'first-primary'), meter) : null
+  return binding ? new Database(binding.withSession('first-primary'), meter) : null
 }
 
 /** Like `tenantDb` for a shard that a row of the directory names. */
-export function placedDb(env: Env, shard: string, meter: Meter, bookmark?: string | null): Database {
-  const db = tenantDb(env, shard, meter, bookmark)
+export function placedDb(env: Env, shard: string, meter: Meter): Database {
+  const db = tenantDb(env, shard, meter)
   if (!db) throw new Error(`no binding for shard ${shard}`)
   return db
 }

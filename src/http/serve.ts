@@ -64,7 +64,7 @@ async function authenticate(
   }
   if (endpoint.access.kind === 'role' && !admits(endpoint.access.role, credential.role))
     throw problem('FORBIDDEN')
-  const db = placedDb(base.env, organization.shard, base.directory.meter, c.req.header('X-D1-Bookmark'))
+  const db = placedDb(base.env, organization.shard, base.directory.meter)
   return {
     ...base,
     organization,
