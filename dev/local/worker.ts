@@ -31,12 +31,16 @@ export async function migrate(root: string, state: LocalState, processes: Proces
   return true
 }
 
-/** Serves the Worker through wrangler with persisted bindings; its output goes to `worker.log` in the state directory. */
+/**
+ * Serves the Worker through wrangler with persisted bindings; its output goes to `worker.log` in the state directory.
+ * `variables` stand beside those of wrangler.toml.
+ */
 export async function startWorker(
   root: string,
   state: LocalState,
   processes: Processes,
   preferredPort: number,
+  variables: Record<string, string> = {},
 ): Promise<LocalWorker> {
   const port = await freePort(preferredPort)
   const child = processes.start(
@@ -44,7 +48,11 @@ export async function startWorker(
     [
       ...['dev', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0'],
       ...['--persist-to', state.persistDir, '--env-file', state.secretsFile],
-      ...['--var', 'ALLOW_PRIVATE_NETWORKS:true', '--show-interactive-dev-session=false'],
+      ...Object.entries({ ALLOW_PRIVATE_NETWORKS: 'true', ...variables }).flatMap(([name, value]) => [
+        '--var',
+        `${name}:${value}`,
+      ]),
+      '--show-interactive-dev-session=false',
     ],
     { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', CI: 'true' } },
   )

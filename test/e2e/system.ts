@@ -16,6 +16,8 @@ import { writeWitnesses } from './witnessed-engines.ts'
 
 const FIRST_PORT = 18_787 // away from a developer's own `npm start`
 
+const REGISTRY_TIMEOUT_MS = 4000 // a registry that says nothing is asked four times
+
 /** The one running system of all end-to-end tests, as plain data. */
 export interface RunningSystem {
   root: string
@@ -45,7 +47,9 @@ export async function startSystem(): Promise<{ system: RunningSystem; stop(): Pr
     const state = openState(join(work, 'state'))
     const sampleDatabases = await ensureSampleDatabases(join(work, 'sample-databases'), engines.grype)
     await migrate(root, state, processes)
-    const worker = await startWorker(root, state, processes, FIRST_PORT)
+    const worker = await startWorker(root, state, processes, FIRST_PORT, {
+      REGISTRY_TIMEOUT_MS: String(REGISTRY_TIMEOUT_MS),
+    })
     const { runnerKey } = await ensureKeys(worker.url, state)
     await worker.runCron()
     const [witnessesDir, wordsDir] = [join(work, 'witnesses'), join(work, 'words')]
