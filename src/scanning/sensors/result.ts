@@ -26,7 +26,10 @@ export type FixState = z.infer<typeof FixState>
 export const Digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
 export const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/)
 
-const text = (max: number) => z.string().max(max)
+/** Half a surrogate pair and NUL become U+FFFD: texts that a database holds as one are one before they are compared. */
+const storable = (given: string) => given.toWellFormed().replaceAll('\0', '\ufffd')
+
+const text = (max: number) => z.string().max(max).overwrite(storable)
 const instant = z.iso.datetime({ offset: true })
 
 /** Why something failed: a stable code of `src/scanning/reasons.ts` and a sentence for people. */
