@@ -1,4 +1,5 @@
 import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1'
+import { invalid } from '../http/problems.ts'
 
 export type Param = string | number | null
 
@@ -142,6 +143,7 @@ export class Database {
 function classify(error: unknown): unknown {
   const message = error instanceof Error ? error.message : String(error)
   if (/malformed JSON/.test(message)) return new LostRace()
+  if (/bookmark/i.test(message)) return invalid({ path: 'X-D1-Bookmark', message: 'no reply handed it out' })
   const unique = /UNIQUE constraint failed: ([\w., ]+)/.exec(message)
   if (unique) return new DuplicateKey(unique[1]!)
   if (

@@ -14,18 +14,22 @@ export const shardNames = (env: Env): string[] =>
 export const directoryDb = (env: Env, meter: Meter): Database =>
   new Database(env.DIRECTORY.withSession('first-primary'), meter)
 
+const BOOKMARK_FORM = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/
+
 /**
- * The only way to a shard. A session begins at the primary and never at a place that a client names. Returns null
- * when no such shard is bound.
+ * The only way to a shard. With a `bookmark` that an earlier reply handed out the session reads at least that
+ * state, perhaps from a replica; without one, or with anything of another form, it begins at the primary.
+ * Returns null when no such shard is bound.
  */
-export function tenantDb(env: Env, shard: string, meter: Meter): Database | null {
+export function tenantDb(env: Env, shard: string, meter: Meter, bookmark?: string): Database | null {
   const binding = env[`SHARD_${shard.toUpperCase()}`]
-  return binding ? new Database(binding.withSession('first-primary'), meter) : null
+  const start = bookmark && BOOKMARK_FORM.test(bookmark) ? bookmark : 'first-primary'
+  return binding ? new Database(binding.withSession(start), meter) : null
 }
 
 /** Like `tenantDb` for a shard that a row of the directory names. */
-export function placedDb(env: Env, shard: string, meter: Meter): Database {
-  const db = tenantDb(env, shard, meter)
+export function placedDb(env: Env, shard: string, meter: Meter, bookmark?: string): Database {
+  const db = tenantDb(env, shard, meter, bookmark)
   if (!db) throw new Error(`no binding for shard ${shard}`)
   return db
 }

@@ -14,6 +14,9 @@ import { type IdempotencyKey, idempotencyKey, rememberReply, replayed } from './
 import { type Issue, invalid, notFound, problem } from './problems.ts'
 import type { Reply } from './reply.ts'
 
+/** Handed out with every reply of an organization's shard, taken back by reads. */
+const BOOKMARK = 'X-D1-Bookmark'
+
 export type Hono = { Bindings: Env; Variables: { base: BaseContext } }
 
 /** The context of a request before anybody is known. */
@@ -39,9 +42,15 @@ export async function serve(endpoint: Endpoint, c: HonoContext<Hono>): Promise<R
   const body = route.body ? await readBody(c.req.raw, route.maxBodyBytes) : { text: '', json: undefined }
   const input = validate(endpoint, c, body.json)
   const run = () => endpoint.handle(ctx, input)
-  if (!route.idempotency || !('organization' in ctx)) return print(await run(), limits)
-  const key = await idempotencyKey(c.req.raw.headers, route.operationId, body.text)
-  return print(key ? await once(ctx as Context, key, endpoint, run) : await run(), limits)
+  const key = route.idempotency ? await idempotencyKey(c.req.raw.headers, route.operationId, body.text) : null
+  const reply = key ? await once(ctx as Context, key, endpoint, run) : await run()
+  return print(reply, { ...limits, ...bookmarkOf(ctx) })
+}
+
+/** Names the state of the shard that the reply shows, for a later read that must not see an older one. */
+function bookmarkOf(ctx: object): Record<string, string> {
+  const bookmark = 'db' in ctx ? (ctx as Context).db.bookmark : null
+  return bookmark ? { [BOOKMARK]: bookmark } : {}
 }
 
 async function authenticate(
@@ -64,7 +73,8 @@ async function authenticate(
   }
   if (endpoint.access.kind === 'role' && !admits(endpoint.access.role, credential.role))
     throw problem('FORBIDDEN')
-  const db = placedDb(base.env, organization.shard, base.directory.meter)
+  const bookmark = c.req.method === 'GET' ? c.req.header(BOOKMARK) : undefined
+  const db = placedDb(base.env, organization.shard, base.directory.meter, bookmark)
   return {
     ...base,
     organization,
@@ -152,9 +162,9 @@ async function once(
   }
 }
 
-function print(reply: Reply | Response, limits: Record<string, string>): Response {
+function print(reply: Reply | Response, more: Record<string, string>): Response {
   if (reply instanceof Response) return reply
-  const headers = new Headers({ ...reply.headers, ...limits })
+  const headers = new Headers({ ...reply.headers, ...more })
   if (reply.body === undefined) return new Response(null, { status: reply.status, headers })
   headers.set('Content-Type', 'application/json')
   return new Response(JSON.stringify(reply.body), { status: reply.status, headers })
