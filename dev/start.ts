@@ -127,7 +127,7 @@ async function main(options: Options, processes: Processes, stopping: AbortSigna
     say(
       `\nUp after ${elapsed()}. Try:  curl -H "X-API-Key: $(cat ${join(options.stateDir, 'api-key')})" ${worker.url}/api/vulnerabilities\nCtrl-C stops everything.`,
     )
-    await aborted(stopping)
+    await Promise.race([aborted(stopping), worker.died])
   }
   await processes.stopAll()
   await worker.stop()

@@ -13,6 +13,8 @@ export interface LocalWorker {
   url: string
   /** Triggers the scheduled handler once. */
   runCron(): Promise<void>
+  /** Rejects when the Worker's process ends. */
+  died: Promise<never>
   stop(): Promise<void>
 }
 
@@ -74,6 +76,7 @@ export async function startWorker(
   return {
     url,
     runCron,
+    died,
     stop: async () => {
       clearInterval(timer)
       await processes.stop(child)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { type Config, parseConfig } from '../src/config.ts'
 
@@ -85,5 +86,17 @@ describe('the configuration', () => {
   it('never repeats a value', () => {
     const parsed = parseConfig({ HG_DASHBOARD_URL: 'https://u:canary-1@h', HG_API_KEY: 'canary-2' }, noFile)
     expect(JSON.stringify(parsed)).not.toContain('canary')
+  })
+
+  it('is what README.md lists, variable by variable', () => {
+    const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
+    const known = [...read('../src/config.ts').matchAll(/^ {2}((?:HG|TRIVY|GRYPE)_[A-Z_]+):/gm)].map(
+      ([, name]) => name!,
+    )
+    const table = read('../README.md').split('## Environment')[1]!.split('\n\n')[1]!
+    const listed = [...table.matchAll(/^\|([^|]+)\|/gm)].flatMap(
+      ([, cell]) => cell!.match(/[A-Z]+(?:_[A-Z]+)+/g) ?? [],
+    )
+    expect(listed.toSorted()).toEqual([...known, 'HG_API_KEY_FILE'].toSorted())
   })
 })

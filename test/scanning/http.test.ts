@@ -333,7 +333,10 @@ describe('scans over HTTP', () => {
     expect(await (await ours.as('developer')).delete(`/api/scans/${running}`)).toBeProblem(403, 'FORBIDDEN')
     const job = await poll(runner)
     expect((await ours.delete(`/api/scans/${running}`)).body.data).toEqual({ id: running, deleted: false })
-    expect((await ours.get(`/api/scans/${running}`)).body.data.status).toBe('CANCELLED')
+    const cancelled = (await ours.get(`/api/scans/${running}`)).body.data
+    expect(cancelled.status).toBe('CANCELLED')
+    const engines = cancelled.engines as { status: string }[]
+    expect(new Set(engines.map(({ status }) => status))).toEqual(new Set(['skipped']))
     const beat = await runner.post('/api/agent/heartbeat', { jobs: [{ id: job.id, fence: 1 }] })
     expect(beat.body.jobs).toEqual([{ id: job.id, leaseSeconds: 0, cancel: true }])
     const { scanId, sbomDigest } = await aCompleteScan(ours, runner, `${host}/team/app:1.0`)

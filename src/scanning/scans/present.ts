@@ -69,13 +69,16 @@ function countsOf({ critical, high, medium, low, unknown }: ScanRow) {
   return { critical, high, medium, low, unknown }
 }
 
-/** As they ended; before that as the job's progress has them. */
+/** As they ended; before that as the job's progress has them. A scan that ended without a result ran none of them. */
 function enginesOf(row: ScanRow): ScanEngine[] {
   if (row.engines !== null) return JSON.parse(row.engines) as ScanEngine[]
   const progress = JSON.parse(row.job_engines ?? '[]') as JobProgress['engines']
   return (JSON.parse(row.scanners) as string[]).map((name) => ({
     ...pendingEngine(name),
-    status: progress.find((engine) => engine.name === name)?.status ?? 'pending',
+    status:
+      row.scanned_at !== null
+        ? ('skipped' as const)
+        : (progress.find((engine) => engine.name === name)?.status ?? 'pending'),
   }))
 }
 
