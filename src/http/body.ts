@@ -1,10 +1,10 @@
-import { problem } from './problems.ts'
+import { Problem, problem } from './problems.ts'
 
 const MAX_JSON_BYTES = 1024 * 1024 // no documented body comes near it
 
 /**
  * Reads a JSON body of bounded size. Another media type is UNSUPPORTED_MEDIA_TYPE, more bytes are
- * PAYLOAD_TOO_LARGE, an empty or malformed document is BAD_REQUEST.
+ * PAYLOAD_TOO_LARGE, a document that is empty or malformed or breaks off is BAD_REQUEST.
  */
 export async function readBody(
   request: Request,
@@ -36,7 +36,8 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
     }
     return text + decoder.decode()
   } catch (error) {
-    if (error instanceof TypeError) throw problem('BAD_REQUEST', 'The body is not valid UTF-8')
-    throw error
+    if (error instanceof Problem) throw error
+    const sentence = error instanceof TypeError ? 'The body is not valid UTF-8' : 'The body broke off'
+    throw problem('BAD_REQUEST', sentence)
   }
 }

@@ -3,7 +3,7 @@ import { deleteObjects, putUpload, resultKey } from '../../db/blobs.ts'
 import { EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../db/database.ts'
 import { promise, sendPromised } from '../../db/outbox.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
-import { invalid } from '../../http/problems.ts'
+import { invalid, problem } from '../../http/problems.ts'
 import { newId } from '../../ids.ts'
 import type { EnvelopeHead } from './envelope-head.ts'
 import type { UploadReply } from './protocol.ts'
@@ -13,9 +13,22 @@ import { type JobPlace, jobPlace, leaseLost, type RunnerIdentity } from './runne
 /**
  * Takes a job's result: stored first under a key of its own, then one batch with fence check, state and the
  * message that has it ingested. The same upload again is the same answer; one without the lease changes nothing
- * and leaves nothing behind. Throws VALIDATION_ERROR for an envelope that is not 1.1, CONFLICT `lease_lost`.
+ * and leaves nothing behind. Throws VALIDATION_ERROR for an envelope that is not 1.1, BAD_REQUEST for a
+ * body that is other than announced, CONFLICT `lease_lost`.
  */
 export async function completeJob(
+  ctx: BaseContext,
+  runner: RunnerIdentity,
+  upload: ReceivedUpload,
+): Promise<UploadReply> {
+  try {
+    return await storeAndAccept(ctx, runner, upload)
+  } finally {
+    ctx.defer(upload.discard())
+  }
+}
+
+async function storeAndAccept(
   ctx: BaseContext,
   runner: RunnerIdentity,
   upload: ReceivedUpload,
@@ -23,7 +36,9 @@ export async function completeJob(
   const { fence, wireId } = addressOf(upload.head)
   const place = jobPlace(ctx, runner, wireId)
   const key = resultKey(place.org, place.jobId, fence, newId('request'))
-  await putUpload(ctx.env, key, upload.open())
+  await putUpload(ctx.env, key, upload.open()).catch((error: unknown) => {
+    throw upload.isBroken() ? problem('BAD_REQUEST', 'The body is not as long as announced') : error
+  })
   try {
     return await acceptUpload(ctx, runner, place, fence, key)
   } catch (error) {

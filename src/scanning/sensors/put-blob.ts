@@ -2,6 +2,7 @@ import type { BaseContext } from '../../context.ts'
 import { blobKey, DigestMismatch, putBlobObject } from '../../db/blobs.ts'
 import { statement } from '../../db/database.ts'
 import { problem } from '../../http/problems.ts'
+import { announcedBody } from './announced-body.ts'
 import { MAX_BLOB_BYTES } from './protocol.ts'
 import { jobPlace, leaseLost, type RunnerIdentity } from './runner-identity.ts'
 
@@ -32,11 +33,14 @@ export async function putBlob(
   if (size > MAX_BLOB_BYTES) throw problem('PAYLOAD_TOO_LARGE', `A blob has at most ${MAX_BLOB_BYTES} bytes`)
   const org = await nameBlob(ctx, runner, upload, size)
   const mediaType = MEDIA_TYPE.test(upload.mediaType) ? upload.mediaType : 'application/octet-stream'
+  const announced = announcedBody(body.getReader(), size)
   try {
-    return await putBlobObject(ctx.env, org, sha256, body, mediaType)
+    return await putBlobObject(ctx.env, org, sha256, announced.stream, mediaType)
   } catch (error) {
-    if (!(error instanceof DigestMismatch)) throw error
+    if (!(error instanceof DigestMismatch || announced.isBroken())) throw error
     throw problem('BAD_REQUEST', 'The body does not have this SHA-256', { detail: 'digest_mismatch' })
+  } finally {
+    ctx.defer(announced.release())
   }
 }
 

@@ -1,4 +1,5 @@
 import { problem } from '../../http/problems.ts'
+import { announcedBody } from './announced-body.ts'
 import { type EnvelopeHead, envelopeHead } from './envelope-head.ts'
 import { MAX_UPLOAD_BYTES } from './protocol.ts'
 
@@ -8,13 +9,15 @@ export interface ReceivedUpload {
   head: EnvelopeHead
   /** The whole body, to be stored: of known length, held in memory only when it is small. */
   open(): ReadableStream | ArrayBuffer
+  /** True once the body turned out to be other than announced. */
+  isBroken(): boolean
   /** Lets go of a body that is not wanted. */
   discard(): Promise<void>
 }
 
 /**
  * Reads the beginning of an uploaded envelope and leaves the rest as a stream. Throws PAYLOAD_TOO_LARGE above the
- * limit, BAD_REQUEST for an empty body, or for a large one of unannounced length.
+ * limit, BAD_REQUEST for a body that is empty or breaks off, or a large one of unannounced length.
  */
 export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
   const announced = request.headers.get('Content-Length')
@@ -28,41 +31,28 @@ export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
   if (ended) {
     if (bytes === 0) throw problem('BAD_REQUEST', 'A JSON body is required')
     const whole = await new Blob(chunks).arrayBuffer()
-    return { head, open: () => whole, discard: async () => {} }
+    return { head, open: () => whole, isBroken: () => false, discard: async () => {} }
   }
-  if (length === null || !Number.isSafeInteger(length)) {
+  if (length === null || !Number.isSafeInteger(length) || length < bytes) {
     await reader.cancel()
     throw problem('BAD_REQUEST', 'Content-Length is required for a large result')
   }
-  return { head, open: () => joined(chunks, reader, length), discard: () => reader.cancel() }
+  const body = announcedBody(reader, length, chunks)
+  return { head, open: () => body.stream, isBroken: body.isBroken, discard: body.release }
+}
+
+const brokenOff = (): never => {
+  throw problem('BAD_REQUEST', 'The body broke off')
 }
 
 async function readHead(reader: ReadableStreamDefaultReader<Uint8Array>) {
   const chunks: Uint8Array<ArrayBuffer>[] = []
   let bytes = 0
   while (bytes < HEAD_BYTES) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch(brokenOff)
     if (done) return { chunks, bytes, ended: true }
     chunks.push(new Uint8Array(value))
     bytes += value.byteLength
   }
   return { chunks, bytes, ended: false }
-}
-
-/** The chunks read and the rest of the body, with the announced length: R2 stores streams of known length only. */
-function joined(
-  chunks: readonly Uint8Array<ArrayBuffer>[],
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  length: number,
-): ReadableStream {
-  const { readable, writable } = new FixedLengthStream(length)
-  const writer = writable.getWriter()
-  const pump = async () => {
-    for (const chunk of chunks) await writer.write(chunk)
-    for (let next = await reader.read(); !next.done; next = await reader.read())
-      await writer.write(next.value)
-    await writer.close()
-  }
-  pump().catch((error: unknown) => writer.abort(error).catch(() => {}))
-  return readable
 }
