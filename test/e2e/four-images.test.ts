@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { Api } from '../../dev/local/api.ts'
 import { writeAlpineImage } from '../../dev/sample/image/alpine-image.ts'
-import { writeMinbaseImage } from '../../dev/sample/image/minbase-image.ts'
 import { writePythonOwnedImage } from '../../dev/sample/image/python-owned-image.ts'
 import { writeSampleImage } from '../../dev/sample/image/sample-image.ts'
 import type { WrittenImage } from '../../dev/sample/image/written-image.ts'
 import { type SampleRegistry, serveLayouts } from '../../dev/sample/registry.ts'
 import { type Comparison, compareFindings, type ShownFinding } from './compare-findings.ts'
 import { EngineBench } from './engine-bench.ts'
+import { theMinbaseImage } from './minbase.ts'
 import { notRun } from './not-run.ts'
 import { anOrganization } from './organization.ts'
 import { readGrype, readTrivy } from './printed-findings.ts'
@@ -42,7 +42,7 @@ beforeAll(async () => {
     alpine: writeAlpineImage(join(bench.work, 'alpine')),
     'python-owned': writePythonOwnedImage(join(bench.work, 'python-owned')),
   })
-  const minbase = await writeMinbaseImage(join(inject('system').work, 'minbase'))
+  const minbase = await theMinbaseImage()
   if ('unavailable' in minbase) minbaseMissing = minbase.unavailable
   const large = await requestScans('unavailable' in minbase ? {} : { minbase })
   for (const [name, scanId] of [...small, ...large]) scans.set(name, await ended(api, scanId))

@@ -1,8 +1,7 @@
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SNAPSHOT_BUILT_AT } from '../../dev/sample/advisories/snapshot.ts'
 import { writeAlpineImage } from '../../dev/sample/image/alpine-image.ts'
-import { writeMinbaseImage } from '../../dev/sample/image/minbase-image.ts'
 import { writePythonOwnedImage } from '../../dev/sample/image/python-owned-image.ts'
 import { writeSampleImage } from '../../dev/sample/image/sample-image.ts'
 import { serveLayouts } from '../../dev/sample/registry.ts'
@@ -14,6 +13,7 @@ import {
   TRIVY_SCAN,
   type TrivyReport,
 } from './engine-bench.ts'
+import { theMinbaseImage } from './minbase.ts'
 import { notRun } from './not-run.ts'
 
 const DEBOOTSTRAP_TIMEOUT_MS = 12 * 60_000 // 36 s measured, and the scans
@@ -106,7 +106,7 @@ describe('what the engines find in the sample images', () => {
   it(
     'finds the same in Debian minbase with both engines, but for the match that grype corrects',
     async (context) => {
-      const image = await writeMinbaseImage(join(inject('system').work, 'minbase'))
+      const image = await theMinbaseImage()
       if ('unavailable' in image) {
         notRun(`trivy and grype on Debian minbase: ${image.unavailable}`)
         context.skip()
