@@ -1,7 +1,7 @@
 import type { Context } from '../context.ts'
 import { sha256Hex } from '../crypto/tokens.ts'
 import { type Database, EXPECT_ONE_CHANGE, type Statement, statement } from '../db/database.ts'
-import { invalid, problem } from './problems.ts'
+import { invalid, Problem, problem } from './problems.ts'
 import type { Reply } from './reply.ts'
 
 const LIFETIME = 24 * 3_600_000 // what the documentation promises
@@ -39,7 +39,7 @@ interface Remembered {
   resource_id: string
 }
 
-/** The reply to an earlier request with this key, or null. The same key with another body is a CONFLICT. */
+/** The reply to an earlier request with this key, or null. The same key with another body, or for what is deleted since, is a CONFLICT. */
 export async function replayed(ctx: Context, key: IdempotencyKey, replay: Replay): Promise<Reply | null> {
   const row = await storeOf(ctx, replay).first<Remembered>(
     statement(
@@ -55,8 +55,14 @@ export async function replayed(ctx: Context, key: IdempotencyKey, replay: Replay
   if (row.body_hash !== key.bodyHash) {
     throw problem('CONFLICT', 'This Idempotency-Key was used with another request body')
   }
-  const reply = await replay.present(ctx, row.resource_id)
+  const reply = await replay.present(ctx, row.resource_id).catch(goneSince)
   return { ...reply, status: row.status, headers: { ...reply.headers, 'Idempotency-Replayed': 'true' } }
+}
+
+/** What the first request made was deleted: nothing is presented, and nothing made a second time. */
+const goneSince = (error: unknown): never => {
+  const isGone = error instanceof Problem && error.code === 'NOT_FOUND'
+  throw isGone ? problem('CONFLICT', 'What this Idempotency-Key created exists no more') : error
 }
 
 /** Joins the batch that creates the resource: aborts it when another request with this key was faster. */
