@@ -1,4 +1,6 @@
 import { type Statement, statement } from '../db/database.ts'
+import { sql } from '../db/sql.ts'
+import { type Auditor, auditRow } from '../evidence/audit-log/index.ts'
 import type { ScanReason } from './reasons.ts'
 
 export interface Ending {
@@ -60,3 +62,26 @@ export const endJob = (org: number, jobId: string, now: number): Statement =>
     org,
     jobId,
   )
+
+const ACTIONS = { FAILED: 'scan.failed', CANCELLED: 'scan.cancelled' } as const
+
+/** SQL of the scan that a job is for at this moment. */
+export const scanOfJob = (org: number, jobId: string): Statement =>
+  sql`(SELECT scan_id FROM jobs WHERE org = ${org} AND id = ${jobId})`
+
+/**
+ * The audit row of a scan's end, behind the statements that end it; `scan` is its id or SQL of it. Written only where
+ * the scan ended at this moment, so that of two who end it one leaves a row.
+ */
+export function auditEnd(ctx: Auditor, org: number, scan: string | Statement, ending: Ending): Statement {
+  const id = typeof scan === 'string' ? sql`${scan}` : scan
+  const { status, reason } = ending
+  return auditRow(
+    ctx,
+    org,
+    ACTIONS[status],
+    sql`'scan:' || ${id}`,
+    { status, reason },
+    sql`EXISTS (SELECT 1 FROM scans WHERE org = ${org} AND id = ${id} AND status = ${status} AND scanned_at = ${ctx.now})`,
+  )
+}

@@ -2,9 +2,8 @@ import { type Database, type Statement, statement } from '../db/database.ts'
 import { runnerPool } from '../db/objects.ts'
 import { promise } from '../db/outbox.ts'
 import type { Env } from '../env.ts'
-import { auditRow } from '../evidence/audit-log/index.ts'
 import { BEST_RUNNER_WAIT, LIVENESS } from './bounds.ts'
-import { endJob, endScan } from './end-scan.ts'
+import { auditEnd, endJob, endScan } from './end-scan.ts'
 import { offeredBits } from './engine-bits.ts'
 import { type ReasonCode, reason } from './reasons.ts'
 
@@ -40,13 +39,14 @@ const endWith = (
   jobId: string | null,
   code: ReasonCode,
   now: number,
-): Statement[] => [
-  ...endScan(org, id, { status: 'FAILED', reason: reason(code) }, now),
-  ...(jobId === null ? [] : [endJob(org, jobId, now)]),
-  auditRow(bySweep(now), org, 'scan.failed', `scan:${id}`, { id, reason: reason(code) }),
-]
-
-const bySweep = (now: number) => ({ actor: { kind: 'system', job: 'sweep' } as const, ip: null, now })
+): Statement[] => {
+  const ending = { status: 'FAILED', reason: reason(code) } as const
+  return [
+    ...endScan(org, id, ending, now),
+    ...(jobId === null ? [] : [endJob(org, jobId, now)]),
+    auditEnd({ actor: { kind: 'system', job: 'sweep' }, ip: null, now }, org, id, ending),
+  ]
+}
 
 /** Results that arrived and were not ingested: asked for again, and given up after two hours. */
 export async function rescueUploads(db: Database, now: number): Promise<number> {

@@ -1,1 +1,1 @@
-export { type AuditAction, auditRow } from './record.ts'
+export { type AuditAction, type Auditor, auditRow } from './record.ts'

@@ -1,5 +1,6 @@
 import { actorLabel, type Context } from '../../context.ts'
-import { type Statement, statement } from '../../db/database.ts'
+import type { Statement } from '../../db/database.ts'
+import { raw, sql } from '../../db/sql.ts'
 import { newId } from '../../ids.ts'
 
 /** What can be audited. Names are the documented catalogue's; operator actions are ours. */
@@ -19,29 +20,21 @@ export type AuditAction =
   | 'organization.created'
   | 'runner.created'
 
-type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>
+export type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>
 
 /**
  * The audit row of one write, for the batch that makes it. `view` is the presented resource, never a raw row,
- * so that no secret can reach the log. Directory and shards have the same table.
+ * so that no secret can reach the log. `target` is "type:id", or SQL that makes it; with `when` the row is written only
+ * where that condition holds at its place in the batch. Directory and shards have the same table.
  */
-export function auditRow(
+export const auditRow = (
   ctx: Auditor,
   organization: number | null,
   action: AuditAction,
-  target: `${string}:${string}`,
+  target: `${string}:${string}` | Statement,
   view?: unknown,
-): Statement {
-  return statement(
-    `INSERT INTO audit_log (id, org, actor, action, target, ip, details, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    newId('audit'),
-    organization,
-    actorLabel(ctx.actor),
-    action,
-    target,
-    ctx.ip,
-    view === undefined ? null : JSON.stringify(view),
-    ctx.now,
-  )
-}
+  when: Statement = raw('1'),
+): Statement =>
+  sql`INSERT INTO audit_log (id, org, actor, action, target, ip, details, created_at)
+    SELECT ${newId('audit')}, ${organization}, ${actorLabel(ctx.actor)}, ${action}, ${target}, ${ctx.ip},
+           ${view === undefined ? null : JSON.stringify(view)}, ${ctx.now} WHERE ${when}`

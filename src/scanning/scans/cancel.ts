@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
-import { auditRow } from '../../evidence/audit-log/index.ts'
+import { auditEnd } from '../end-scan.ts'
 
 /** The first of the scans that follow ?2 and have not ended: it takes the job over. */
 const HEIR = `(SELECT f.id FROM scans f INDEXED BY scans_followers
@@ -22,7 +22,7 @@ export async function cancelScan(ctx: Context, scan: { id: string; jobId: string
       scan.id,
       ctx.now,
     ),
-    auditRow(ctx, org, 'scan.cancelled', `scan:${scan.id}`, { id: scan.id, status: 'CANCELLED' }),
+    auditEnd(ctx, org, scan.id, { status: 'CANCELLED', reason: null }),
   ])
 }
 

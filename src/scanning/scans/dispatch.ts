@@ -1,12 +1,11 @@
 import type { Context } from '../../context.ts'
 import { statement } from '../../db/database.ts'
 import { runnerPool } from '../../db/objects.ts'
-import { auditRow } from '../../evidence/audit-log/index.ts'
 import { parseReference } from '../../inventory/images/index.ts'
 import type { ResolvedImage } from '../../inventory/registries/index.ts'
 import { RetryLater } from '../../retry-later.ts'
 import { LIVENESS } from '../bounds.ts'
-import { endScan } from '../end-scan.ts'
+import { auditEnd, endScan } from '../end-scan.ts'
 import { engineBits, neededBits, offeredBits } from '../engine-bits.ts'
 import { type ReasonCode, reason, type ScanReason } from '../reasons.ts'
 import { REGISTRY_PLACE_SQL, type RegistryAccess, type RegistryPlace } from '../registry-access.ts'
@@ -108,9 +107,10 @@ async function liveEngines(ctx: Context, pool: string): Promise<number[]> {
 
 async function failScan(ctx: Context, scan: DispatchRow, why: ScanReason): Promise<void> {
   const org = ctx.organization.num
+  const ending = { status: 'FAILED', reason: why } as const
   await ctx.db.batch([
-    ...endScan(org, scan.scan_id, { status: 'FAILED', reason: why }, ctx.now),
-    auditRow(ctx, org, 'scan.failed', `scan:${scan.scan_id}`, { id: scan.scan_id, reason: why }),
+    ...endScan(org, scan.scan_id, ending, ctx.now),
+    auditEnd(ctx, org, scan.scan_id, ending),
   ])
 }
 

@@ -60,6 +60,9 @@ export const pendingEngine = (name: string): ScanEngine => ({
   database: null,
 })
 
+/** An engine of a scan that ended without its output. */
+export const skippedEngine = (name: string): ScanEngine => ({ ...pendingEngine(name), status: 'skipped' })
+
 /** How a scan ends, from what its engines did: any success is a result, anything less than all of them partial. */
 export function outcomeOf(
   engines: readonly ScanEngine[],

@@ -1,13 +1,12 @@
 import type { Context } from '../../context.ts'
 import { EXPECT_ONE_CHANGE, LostRace, statement } from '../../db/database.ts'
-import { auditRow } from '../../evidence/audit-log/index.ts'
-import { endScanOfDoneJob } from '../end-scan.ts'
+import { auditEnd, endScanOfDoneJob, scanOfJob } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
 
 /** Ends a scan whose result could not be stored however often it was tried. One that was stored after all stays. */
 export async function giveUpIngest(ctx: Context, jobId: string): Promise<void> {
   const org = ctx.organization.num
-  const why = reason('ingest_failed')
+  const ending = { status: 'FAILED', reason: reason('ingest_failed') } as const
   try {
     await ctx.db.batch([
       statement(
@@ -18,8 +17,8 @@ export async function giveUpIngest(ctx: Context, jobId: string): Promise<void> {
         jobId,
       ),
       EXPECT_ONE_CHANGE,
-      ...endScanOfDoneJob(org, jobId, { status: 'FAILED', reason: why }, ctx.now),
-      auditRow(ctx, org, 'scan.failed', `scan:${jobId}`, { id: jobId, reason: why }),
+      ...endScanOfDoneJob(org, jobId, ending, ctx.now),
+      auditEnd(ctx, org, scanOfJob(org, jobId), ending),
     ])
   } catch (error) {
     if (!(error instanceof LostRace)) throw error

@@ -1,12 +1,12 @@
 import type { Context } from '../../context.ts'
 import { readObject } from '../../db/blobs.ts'
 import { LostRace, statement } from '../../db/database.ts'
-import { auditRow } from '../../evidence/audit-log/index.ts'
 import { jobWireId } from '../../ids.ts'
 import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findings/index.ts'
+import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
 import { Result } from '../sensors/result.ts'
-import { outcomeOf, type ScanEngine, scanEngines } from './engines.ts'
+import { outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
 import { resultMismatch } from './result-checks.ts'
@@ -99,7 +99,7 @@ async function applyResult(
   const terms = { ...job, wireId: jobWireId(ctx.organization.shard, org, job.job_id) }
   const refusal = result === null ? 'It is not a result envelope 1.1.' : resultMismatch(terms, result)
   if (result === null || refusal !== null) {
-    const engines = scanEngines(asked, [], [])
+    const engines = asked.map(skippedEngine)
     return fail(ctx, finished(ctx, job, engines, {}, []), reason('result_invalid', refusal ?? undefined))
   }
   const engines = scanEngines(asked, result.engines, [])
@@ -129,10 +129,9 @@ async function applyResult(
 }
 
 async function fail(ctx: Context, scan: FinishedScan, why: ScanReason): Promise<void> {
-  const view = { id: scan.scanId, reason: why }
   await ctx.db.batch([
     ...failScanWithResult(scan, why),
-    auditRow(ctx, scan.org, 'scan.failed', `scan:${scan.scanId}`, view),
+    auditEnd(ctx, scan.org, scan.scanId, { status: 'FAILED', reason: why }),
   ])
 }
 

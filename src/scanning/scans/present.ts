@@ -1,6 +1,6 @@
 import type { ScanReason } from '../reasons.ts'
 import type { JobProgress, Phase } from '../sensors/protocol.ts'
-import { pendingEngine, type ScanEngine } from './engines.ts'
+import { pendingEngine, type ScanEngine, skippedEngine } from './engines.ts'
 
 /** A scan's row with the progress of its job, or of its leader's. */
 export interface ScanRow {
@@ -43,44 +43,58 @@ export const SCAN_JOB = `LEFT JOIN jobs j ON s.deadline_at IS NOT NULL AND j.org
 
 const instant = (time: number | null): string | null => (time === null ? null : new Date(time).toISOString())
 
-/** A scan on the wire. Counts, grade and risk are those of its own moment; null until there are some. */
-export const presentScan = (row: ScanRow) => ({
-  id: row.id,
-  image: row.image,
-  imageId: row.image_id,
-  tagId: row.tag_id,
-  digest: row.digest,
-  platform: row.platform,
-  status: row.status,
-  partial: row.partial === 1,
-  reason: row.reason === null ? null : (JSON.parse(row.reason) as ScanReason),
-  compliance: row.compliance,
-  riskScore: row.risk,
-  counts: countsOf(row),
-  duration: row.duration_ms,
-  createdAt: instant(row.created_at)!,
-  startedAt: instant(row.started_at),
-  scannedAt: instant(row.scanned_at),
-  engines: enginesOf(row),
-})
+/** A scan on the wire, with the engines that it asked for: its leader may have run more. Counts, grade and risk are those of its own moment; null until there are some. */
+export function presentScan(row: ScanRow) {
+  const engines = enginesOf(row)
+  return {
+    id: row.id,
+    image: row.image,
+    imageId: row.image_id,
+    tagId: row.tag_id,
+    digest: row.digest,
+    platform: row.platform,
+    status: row.status,
+    partial: row.partial === 1 && engines.some(({ status }) => status !== 'succeeded'),
+    reason: reasonOf(row),
+    compliance: row.compliance,
+    riskScore: row.risk,
+    counts: countsOf(row),
+    duration: row.duration_ms,
+    createdAt: instant(row.created_at)!,
+    startedAt: instant(row.started_at),
+    scannedAt: instant(row.scanned_at),
+    engines,
+  }
+}
 
 function countsOf({ critical, high, medium, low, unknown }: ScanRow) {
   if (critical === null || high === null || medium === null || low === null || unknown === null) return null
   return { critical, high, medium, low, unknown }
 }
 
-/** As they ended; before that as the job's progress has them. A scan that ended without a result ran none of them. */
+/**
+ * Those asked for: as they ended, before that as the job's progress has them. A scan that ended without a result
+ * skipped them; one that ended because no runner offers them says so of each.
+ */
 function enginesOf(row: ScanRow): ScanEngine[] {
-  if (row.engines !== null) return JSON.parse(row.engines) as ScanEngine[]
+  const asked = JSON.parse(row.scanners) as string[]
+  if (row.engines !== null) {
+    return (JSON.parse(row.engines) as ScanEngine[]).filter(({ name }) => asked.includes(name))
+  }
+  if (row.scanned_at !== null) {
+    const why = reasonOf(row)
+    return why?.code === 'engine_unavailable'
+      ? asked.map((name) => ({ ...pendingEngine(name), status: 'unavailable', reason: why }))
+      : asked.map(skippedEngine)
+  }
   const progress = JSON.parse(row.job_engines ?? '[]') as JobProgress['engines']
-  return (JSON.parse(row.scanners) as string[]).map((name) => ({
+  return asked.map((name) => ({
     ...pendingEngine(name),
-    status:
-      row.scanned_at !== null
-        ? ('skipped' as const)
-        : (progress.find((engine) => engine.name === name)?.status ?? 'pending'),
+    status: progress.find((engine) => engine.name === name)?.status ?? 'pending',
   }))
 }
+
+const reasonOf = ({ reason }: ScanRow) => (reason === null ? null : (JSON.parse(reason) as ScanReason))
 
 /** How far a scan is. A scan that waits for its image to be resolved is `resolving`. */
 export function presentStatus(row: ScanRow) {

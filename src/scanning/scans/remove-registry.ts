@@ -1,6 +1,6 @@
 import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
-import { endJob, endScan } from '../end-scan.ts'
+import { auditEnd, endJob, endScan } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
 import { releaseBlobs } from './release-blobs.ts'
 
@@ -24,6 +24,7 @@ export async function endScansOfRegistry(ctx: Context, registryId: string, limit
     running.flatMap(({ id, job_id }) => [
       ...endScan(org, id, ending, ctx.now),
       ...(job_id === null ? [] : [endJob(org, job_id, ctx.now)]),
+      auditEnd(ctx, org, id, ending),
     ]),
   )
   return running.length

@@ -2,9 +2,11 @@ import type { BaseContext } from '../../context.ts'
 import { deleteObjects, putUpload, resultKey } from '../../db/blobs.ts'
 import { EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../db/database.ts'
 import { promise, sendPromised } from '../../db/outbox.ts'
+import { sql } from '../../db/sql.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { invalid, problem } from '../../http/problems.ts'
 import { newId } from '../../ids.ts'
+import { scanOfJob } from '../end-scan.ts'
 import type { EnvelopeHead } from './envelope-head.ts'
 import type { UploadReply } from './protocol.ts'
 import type { ReceivedUpload } from './receive-upload.ts'
@@ -82,8 +84,8 @@ async function acceptUpload(
     ),
     EXPECT_ONE_CHANGE,
     ingest.statement,
-    auditRow({ ...ctx, actor }, org, 'scan.uploaded', `scan:${jobId}`, { id: jobId, fence }),
-    scanOfJob(org, jobId),
+    auditRow({ ...ctx, actor }, org, 'scan.uploaded', sql`'scan:' || ${scanOfJob(org, jobId)}`, { fence }),
+    uploadOf(org, jobId),
   ])
   sendPromised(ctx, [ingest])
   return replyOf(results.at(-1)!.rows[0])
@@ -95,13 +97,13 @@ async function repeatedUpload(
   { db, org, jobId }: JobPlace,
   fence: number,
 ): Promise<UploadReply> {
-  const row = await db.first<Record<string, unknown>>(scanOfJob(org, jobId))
+  const row = await db.first<Record<string, unknown>>(uploadOf(org, jobId))
   const isSame = row?.fence === fence && row.credential_id === runner.credentialId && row.result_key !== null
   if (!isSame) throw leaseLost()
   return replyOf(row)
 }
 
-const scanOfJob = (org: number, jobId: string): Statement =>
+const uploadOf = (org: number, jobId: string): Statement =>
   statement(
     `SELECT s.id, s.image_id, j.fence, j.credential_id, j.result_key FROM jobs j CROSS JOIN scans s
       WHERE j.org = ?1 AND j.id = ?2 AND s.org = ?1 AND s.id = j.scan_id`,

@@ -1,6 +1,5 @@
 import { type Database, type Statement, statement } from '../../db/database.ts'
-import { auditRow } from '../../evidence/audit-log/index.ts'
-import { endScanOfDoneJob } from '../end-scan.ts'
+import { auditEnd, endScanOfDoneJob, scanOfJob } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
 import { MAX_LEASES } from './protocol.ts'
 
@@ -41,7 +40,7 @@ export async function expireLeases(db: Database, now: number, limit: number): Pr
 
 /** The job ends first, on condition that it is still expired; its scan ends only when it did. */
 function loseRunner({ org, id }: { org: number; id: string }, now: number): Statement[] {
-  const why = reason('runner_lost')
+  const ending = { status: 'FAILED', reason: reason('runner_lost') } as const
   const actor = { kind: 'system', job: 'leases.expire' } as const
   return [
     statement(
@@ -51,7 +50,7 @@ function loseRunner({ org, id }: { org: number; id: string }, now: number): Stat
       id,
       now,
     ),
-    ...endScanOfDoneJob(org, id, { status: 'FAILED', reason: why }, now),
-    auditRow({ actor, ip: null, now }, org, 'scan.failed', `scan:${id}`, { id, reason: why }),
+    ...endScanOfDoneJob(org, id, ending, now),
+    auditEnd({ actor, ip: null, now }, org, scanOfJob(org, id), ending),
   ]
 }

@@ -7,7 +7,7 @@ import { problem } from '../../http/problems.ts'
 import { jobWireId } from '../../ids.ts'
 import { parseReference } from '../../inventory/images/index.ts'
 import { DEFAULT_PLATFORM } from '../../inventory/registries/index.ts'
-import { endJob, endScanOfJob } from '../end-scan.ts'
+import { auditEnd, endJob, endScanOfJob, scanOfJob } from '../end-scan.ts'
 import { enginesOf, offeredBits } from '../engine-bits.ts'
 import { reason } from '../reasons.ts'
 import type { RegistryAccess } from '../registry-access.ts'
@@ -98,9 +98,11 @@ async function sealedCredentials(
 
 async function failJob(ctx: BaseContext, { shard, org, jobId }: ClaimedJob): Promise<void> {
   const ending = { status: 'FAILED', reason: reason('credentials_unavailable') } as const
+  const actor = { kind: 'system', job: 'jobs.hand-out' } as const
   await tenantDb(ctx.env, shard, ctx.directory.meter)!.batch([
     ...endScanOfJob(org, jobId, ending, ctx.now),
     endJob(org, jobId, ctx.now),
+    auditEnd({ ...ctx, actor, ip: null }, org, scanOfJob(org, jobId), ending),
   ])
 }
 

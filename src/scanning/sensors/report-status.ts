@@ -1,9 +1,8 @@
 import type { BaseContext } from '../../context.ts'
 import { EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../db/database.ts'
 import { runnerPool } from '../../db/objects.ts'
-import { auditRow } from '../../evidence/audit-log/index.ts'
 import { invalid } from '../../http/problems.ts'
-import { endJob, endScanOfJob } from '../end-scan.ts'
+import { auditEnd, endJob, endScanOfJob, scanOfJob } from '../end-scan.ts'
 import { isReasonCode, reason, type ScanReason } from '../reasons.ts'
 import type { JobStatusRequest } from './protocol.ts'
 import { releaseJob } from './release.ts'
@@ -42,12 +41,12 @@ function changeOf(
   input: JobStatusRequest,
 ): Statement[] {
   if (input.status !== 'failed') return [releaseJob(org, jobId, fence, ctx.now)]
-  const why = failureOf(input)
+  const ending = { status: 'FAILED', reason: failureOf(input) } as const
   const actor = { kind: 'sensor', credentialId: runner.credentialId, registryId: runner.registryId } as const
   return [
-    ...endScanOfJob(org, jobId, { status: 'FAILED', reason: why }, ctx.now),
+    ...endScanOfJob(org, jobId, ending, ctx.now),
     endJob(org, jobId, ctx.now),
-    auditRow({ ...ctx, actor }, org, 'scan.failed', `scan:${jobId}`, { id: jobId, reason: why }),
+    auditEnd({ ...ctx, actor }, org, scanOfJob(org, jobId), ending),
   ]
 }
 
