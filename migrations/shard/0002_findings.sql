@@ -109,9 +109,13 @@ CREATE TABLE recounts (
   PRIMARY KEY (org, seq)
 ) WITHOUT ROWID;
 
--- The serial number of what changes an organization's findings, and the newest database ingested for each engine.
+-- The serial number of what changes an organization's findings, the newest database ingested for each engine, and
+-- the number of its matches by severity.
 CREATE TABLE ingest_state (
   org INTEGER PRIMARY KEY,
   seq INTEGER NOT NULL,
-  trivy_newest INTEGER, grype_newest INTEGER, osv_newest INTEGER
+  trivy_newest INTEGER, grype_newest INTEGER, osv_newest INTEGER,
+  critical INTEGER NOT NULL DEFAULT 0, high INTEGER NOT NULL DEFAULT 0, medium INTEGER NOT NULL DEFAULT 0,
+  low INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0,
+  unfinished TEXT                               -- JSON array: changes written in part; NULL: none, every match shows
 ) WITHOUT ROWID;

@@ -2,7 +2,7 @@ import type { Statement } from '../db/database.ts'
 import { sql } from '../db/sql.ts'
 import type { Total } from './pages.ts'
 
-/** Counts of lists: one row {total, estimate}, exact up to 10,000. */
+/** Counts of lists: one row {total, estimate}, exact where they are kept, else up to 10,000. */
 
 const EXACT_UP_TO = 10_000
 
@@ -17,6 +17,10 @@ export const candidatesFirst = (rows: Statement, candidates: Statement): Stateme
   sql`SELECT CASE WHEN counted > ${EXACT_UP_TO} THEN counted ELSE (SELECT count(*) FROM (${rows})) END AS total,
     counted > ${EXACT_UP_TO} AS estimate
     FROM (SELECT count(*) AS counted FROM (${candidates}))`
+
+/** The total that is `kept` ({total, estimate}, or no row); only where there is none, `counted`. */
+export const keptOrCounted = (kept: Statement, counted: Statement): Statement =>
+  sql`${kept} UNION ALL SELECT total, estimate FROM (${counted}) LIMIT 1`
 
 /** What these statements selected. */
 export function readTotal(row: Record<string, unknown> | undefined): Total {

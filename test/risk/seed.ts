@@ -155,8 +155,23 @@ export function aWorld(org: number, size: SeedSize, seed = org): SeedWorld {
       for (const match of ofPackage.get(packageId) ?? [])
         if (next() < (size.usual ? 1 / 300 : 0.01))
           silent.set(`${match.id} ${artifact.id}`, next() < 0.5 ? match.engines : match.engines & 1 || 2)
-  return { org, registries, images, artifacts, packages, matches, silent }
+  const world = { org, registries, images, artifacts, packages, matches, silent }
+  return size.usual ? withoutHidden(world) : world
 }
+
+/** Without the matches that no artifact shows: the rule withdraws them. */
+function withoutHidden(world: SeedWorld): SeedWorld {
+  const shown = shownOf(world)
+  const kept = new Set([...shown].map(({ id }) => String(id)))
+  return {
+    ...world,
+    matches: world.matches.filter((match) => shown.has(match)),
+    silent: new Map([...world.silent].filter(([key]) => kept.has(key.split(' ')[0]!))),
+  }
+}
+
+const shownOf = (world: SeedWorld): Set<SeedMatch> =>
+  new Set([...findingsOf(world).values()].flat().map(({ match }) => match))
 
 function someMatches(next: () => number, packages: SeedPackage[], size: SeedSize): SeedMatch[] {
   const each = size.matchesPerPackage
@@ -340,6 +355,11 @@ export async function plant(db: Database, world: SeedWorld): Promise<void> {
       ]
     }),
   )
+  const totals = [0, 1, 2, 3, 4].map((level) => world.matches.filter((m) => m.severity === level).length)
+  const hidden = shownOf(world).size < world.matches.length
+  await insert(db, 'ingest_state (org, seq, unknown, low, medium, high, critical, unfinished)', [
+    [org, 1, ...totals, hidden ? '["seed"]' : null],
+  ])
   const advisories = new Set(world.matches.map((m) => m.vulnerability))
   await insert(
     db,

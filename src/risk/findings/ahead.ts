@@ -4,12 +4,15 @@ import { advisoryStatements } from './content-statements.ts'
 import { heldByOthers, touchedPackages } from './effects.ts'
 import { birthStatements } from './exclusion-statements.ts'
 import type { IncomingVulnerability } from './incoming.ts'
+import type { IngestInput } from './ingest.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
+import { matchDelta } from './match-totals.ts'
 import { saidJson } from './merge.ts'
 import { recountOthers } from './others.ts'
 import type { Plan, PlannedMatch } from './plan.ts'
 import { nextSerial, sameSerial } from './serial.ts'
+import { begun, scanWork } from './unfinished.ts'
 
 /** What one batch may hold: characters of new rows, and pairs of a new verdict and another holder. */
 export interface BatchLimits {
@@ -34,7 +37,7 @@ interface Slice {
  */
 export async function writeAhead(
   ctx: Context,
-  scan: { artifact: number; scannedAt: number },
+  scan: Pick<IngestInput, 'artifact' | 'scanId' | 'scannedAt'>,
   plan: Plan,
   around: Surroundings,
   digests: ReadonlyMap<string, string>,
@@ -55,24 +58,29 @@ export async function writeAhead(
 
 async function writeSlice(
   ctx: Context,
-  scan: { artifact: number; scannedAt: number },
+  scan: Pick<IngestInput, 'artifact' | 'scanId' | 'scannedAt'>,
   plan: Plan,
   around: Surroundings,
   matches: PlannedMatch[],
 ): Promise<void> {
   const org = ctx.organization.num
   const { seq, newest } = plan.state
+  const unfinished = begun(
+    plan.state.unfinished,
+    scanWork(scan.artifact, scan.scanId, Object.keys(plan.builds)),
+  )
   const touched = touchedPackages({ ...plan, matches })
   const held = matches.filter((match) => heldByOthers(plan, match.package))
   const others = recountOthers(org, seq + 1, touched, around.others, ctx.now)
   await ctx.db.batch([
-    ...nextSerial(org, seq, newest),
+    ...nextSerial(org, seq, { newest, delta: matchDelta(matches), unfinished }),
     ...matchStatements(org, matches, scan.scannedAt),
     ...birthStatements(org, scan.artifact, held),
     ...others.statements,
   ])
   sendPromised(ctx, others.promised)
   plan.state.seq = seq + 1
+  plan.state.unfinished = unfinished
   for (const match of matches) {
     match.before = {
       ...match.merged,

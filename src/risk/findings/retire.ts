@@ -5,10 +5,12 @@ import { countsDiffer } from './effects.ts'
 import { jsonChunks } from './json-chunks.ts'
 import { lookAround } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
+import { matchDelta } from './match-totals.ts'
 import { recountOthers } from './others.ts'
 import { type PlannedMatch, withdraw } from './plan.ts'
 import { nextSerial } from './serial.ts'
 import { MATCH, matchOf, type Row, STATE, serialOf, UNNAMED } from './state.ts'
+import { begun, finished, retireWork } from './unfinished.ts'
 
 const LINKS_A_SLICE = 500
 const MAX_SLICES = 20 // of one call: about 60 round trips
@@ -52,16 +54,19 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const [state, standing, links] = await ctx.db.batch([
     statement(STATE, org),
     statement(STANDING, org, artifact, ctx.now),
-    statement(SLICE, org, artifact, LINKS_A_SLICE),
+    statement(SLICE, org, artifact, LINKS_A_SLICE + 1),
   ])
   const { live, unnamed } = (standing!.rows[0] ?? { live: 0, unnamed: 0 }) as {
     live: number
     unnamed: number
   }
-  const rows = links!.rows as Row[]
-  if (live ? !unnamed : rows.length === 0) return false
-  const { seq, newest } = serialOf(state!.rows[0] as Row | undefined)
-  const packages = [...new Set(rows.map((row) => row.package as number))]
+  const found = links!.rows as Row[]
+  if (live ? !unnamed : found.length === 0) return false
+  const { seq, newest, unfinished } = serialOf(state!.rows[0] as Row | undefined)
+  const held = [...new Set(found.map((row) => row.package as number))]
+  const more = held.length > LINKS_A_SLICE
+  const packages = held.slice(0, LINKS_A_SLICE)
+  const rows = more ? found.filter((row) => row.package !== held[LINKS_A_SLICE]) : found
   const matches = rows.filter((row) => row.id !== null).map(leavingMatch)
   const around = await lookAround(ctx.db, org, artifact, {
     leaving: matches,
@@ -74,14 +79,18 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
     .map((match) => match.package)
   const others = recountOthers(org, seq + 1, [...new Set(touched)], around.others, ctx.now)
   await ctx.db.batch([
-    ...nextSerial(org, seq, newest),
+    ...nextSerial(org, seq, {
+      newest,
+      delta: matchDelta(matches),
+      unfinished: (more ? begun : finished)(unfinished, retireWork(artifact)),
+    }),
     ...(live ? [statement(RETIRE, org, artifact, ctx.now), EXPECT_ONE_CHANGE] : []),
     ...unlinkStatements(org, artifact, packages, matches),
     ...matchStatements(org, matches, ctx.now),
     ...others.statements,
   ])
   sendPromised(ctx, others.promised)
-  return packages.length === LINKS_A_SLICE
+  return more
 }
 
 function leavingMatch(row: Row): PlannedMatch {

@@ -37,6 +37,8 @@ export interface ArtifactState {
 export interface FindingsState {
   seq: number
   newest: PerEngine<number | null>
+  /** Changes of matches that are written in part. */
+  unfinished: readonly string[]
   artifact: ArtifactState
   /** Ids of the incoming packages, by their key. */
   packageIds: Map<string, number>
@@ -54,7 +56,8 @@ export interface FindingsState {
 export const MATCH = `m.id, m.vulnerability, m.severity, m.cvss, m.cvss_vector, m.fixed_version, m.said,
   m.trivy_first, m.grype_first, m.osv_first, m.engines`
 
-export const STATE = 'SELECT seq, trivy_newest, grype_newest, osv_newest FROM ingest_state WHERE org = ?1'
+export const STATE =
+  'SELECT seq, trivy_newest, grype_newest, osv_newest, unfinished FROM ingest_state WHERE org = ?1'
 
 /** No tag names the artifact, and no pin holds it at the time ?3. Over the table `artifacts`, organization ?1. */
 export const UNNAMED = `(pinned_until IS NULL OR pinned_until <= ?3)
@@ -196,6 +199,7 @@ function packagesOf(rows: Row[], incoming: Incoming) {
 export const serialOf = (row: Row | undefined) => ({
   seq: (row?.seq as number | undefined) ?? 0,
   newest: perEngine((engine) => (row?.[`${engine}_newest`] as number | null | undefined) ?? null),
+  unfinished: JSON.parse((row?.unfinished as string | null | undefined) ?? '[]') as string[],
 })
 
 const artifactOf = (row: Row): ArtifactState => ({

@@ -3,8 +3,8 @@ import type { Statement } from '../../db/database.ts'
 import { allOf, raw, sql } from '../../db/sql.ts'
 import { keyset } from '../../http/keyset.ts'
 import { type Page, pageOf } from '../../http/pages.ts'
-import { candidatesFirst, readTotal, totalStatement } from '../../http/total.ts'
-import { isShown, type MatchRow, matchColumns, matchConditions } from '../findings/index.ts'
+import { candidatesFirst, keptOrCounted, readTotal, totalStatement } from '../../http/total.ts'
+import { isShown, keptTotal, type MatchRow, matchColumns, matchConditions } from '../findings/index.ts'
 import { armsOf, ORDER_COLUMNS, unionOf } from './arms.ts'
 import type { VulnerabilityListRequest } from './list-spec.ts'
 
@@ -49,7 +49,7 @@ export function vulnerabilityStatements(
   }
 }
 
-/** Counted in the order that has an index for severity and status, whatever the list's own. */
+/** Kept, or counted in the order that has an index for severity and status, whatever the list's own. */
 function countOf(
   org: number,
   request: VulnerabilityListRequest,
@@ -60,6 +60,8 @@ function countOf(
   const rows = unionOf(arms, '1', filtered)
   const candidates = unionOf(arms, '1', allOf(filters))
   const keepsMany = Object.keys(request.filters).every((name) => name === 'severity' || name === 'status')
+  const kept = keptTotal(org, request.filters)
+  if (kept) return keptOrCounted(kept, candidatesFirst(rows, candidates))
   return keepsMany
     ? candidatesFirst(rows, candidates)
     : totalStatement(rows, sql`SELECT count(*) FROM (${candidates})`)

@@ -33,6 +33,8 @@ export async function artifactsOf(ctx: Context, world: World): Promise<Map<strin
   return ids
 }
 
+let scans = 0
+
 /** Lets it happen in storage, in batches of at most `limits`; returns the finding engines that were accepted. */
 export async function happen(
   ctx: Context,
@@ -47,7 +49,7 @@ export async function happen(
   }
   const { scan } = step
   const artifact = ids.get(scan.artifact)!
-  const input = { artifact, scanId: 'scn', scannedAt: scan.at, result: resultOf(scan), finish: [] }
+  const input = { artifact, scanId: `scn_${++scans}`, scannedAt: scan.at, result: resultOf(scan), finish: [] }
   const { accepted } = await ingestResult({ ...ctx, now: scan.now }, input, limits)
   return accepted.filter((engine): engine is FindingEngine => engine !== 'syft')
 }

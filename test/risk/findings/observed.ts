@@ -15,6 +15,8 @@ export interface Observed {
   images: Record<string, string>
   packages: Record<string, string>
   verdicts: string[]
+  /** Matches by severity, UNKNOWN first: as kept, and as stored. */
+  totals: { kept: number[]; stored: number[]; unfinished: string | null }
 }
 
 const FINDINGS = `SELECT a.image_id AS image, p.name, m.vulnerability, m.severity, m.cvss, ${FINDING_ENGINES_SQL} AS engines
@@ -35,6 +37,8 @@ const nameOf = (image: unknown) => String(image).split('_').slice(2).join('_')
 const sorted = (entries: [string, string][]) =>
   Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
 
+const KEPT = 'SELECT unknown, low, medium, high, critical, unfinished FROM ingest_state WHERE org = ?1'
+
 /** Reads everything back from storage. */
 export async function observe({ db, organization: { num: org } }: Context): Promise<Observed> {
   const results = await db.batch([
@@ -51,8 +55,9 @@ export async function observe({ db, organization: { num: org } }: Context): Prom
       'SELECT p.name, m.* FROM matches m CROSS JOIN packages p ON p.id = m.package WHERE m.org = ?1',
       org,
     ),
+    statement(KEPT, org),
   ])
-  const [findings, exclusions, artifacts, images, packages, matches] = results.map(({ rows }) => rows)
+  const [findings, exclusions, artifacts, images, packages, matches, totals] = results.map(({ rows }) => rows)
   return {
     findings: sorted(
       findings!.map((row) => [
@@ -80,8 +85,21 @@ export async function observe({ db, organization: { num: org } }: Context): Prom
         ),
       )
       .sort(),
+    totals: totalsOf(totals![0], matches!),
   }
 }
+
+function totalsOf(row: Record<string, unknown> | undefined, matches: Record<string, unknown>[]) {
+  const { unfinished, ...kept } = row ?? { unfinished: null, ...[0, 0, 0, 0, 0] }
+  return {
+    kept: Object.values(kept) as number[],
+    stored: bySeverity(matches.map(({ severity }) => severity as number)),
+    unfinished: unfinished as string | null,
+  }
+}
+
+const bySeverity = (list: number[]) =>
+  [0, 1, 2, 3, 4].map((level) => list.filter((each) => each === level).length)
 
 const rating = (row: Record<string, unknown>) =>
   [row.critical, row.high, row.medium, row.low, row.unknown, row.grade, row.risk].join(' ')
@@ -97,6 +115,10 @@ export function expected(model: Model): Observed {
       `${engines} ${severity} ${cvss}`,
     ]),
   )
+  const shown = new Map(
+    names.flatMap((name) => [...model.findings(name)].map(([key, { severity }]) => [key, severity])),
+  )
+  const totals = bySeverity([...shown.values()])
   const holders = new Map<string, number>()
   for (const { links } of model.artifacts.values()) {
     for (const name of links) holders.set(name, (holders.get(name) ?? 0) + 1)
@@ -128,5 +150,6 @@ export function expected(model: Model): Observed {
     images: sorted(rated.map(([name, image]) => [name, image])),
     packages: sorted([...holders].map(([name, count]) => [name, `${count} ${count}`])),
     verdicts: [...model.first].map(([id, first]) => `${id} ${first}`).sort(),
+    totals: { kept: totals, stored: totals, unfinished: null },
   }
 }

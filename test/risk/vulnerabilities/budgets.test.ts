@@ -13,7 +13,7 @@ import {
 import { listVulnerabilities, vulnerabilityStatements } from '../../../src/risk/vulnerabilities/list.ts'
 import { VULNERABILITY_LIST } from '../../../src/risk/vulnerabilities/list-spec.ts'
 import { aContext } from '../context.ts'
-import { SORTS, shownMatches } from '../expected.ts'
+import { SEVERITIES, SORTS, shownMatches } from '../expected.ts'
 import { aWorld, findingsOf, plant, type SeedWorld } from '../seed.ts'
 
 /** Rows read, by D1's own count, in organizations of 10,000 and of 100,000 findings that share a database. */
@@ -139,9 +139,27 @@ describe.each(worlds)('With %s findings', (_, world, findings) => {
     }
   })
 
-  it('a total is exact up to 10,000, and above says that it is an estimate', async () => {
-    const { meta } = await listVulnerabilities(aContext(world.org), request(''))
-    const exact = shownMatches(world).length
+  it('page 1 of all matches, or of some severities, is a page read with its exact total', async () => {
+    for (const severities of [[], ['MEDIUM'], ['CRITICAL', 'HIGH'], ['CRITICAL', 'LOW'], SEVERITIES]) {
+      const levels = severities.map((severity) => SEVERITIES.indexOf(severity))
+      const exact = shownMatches(world).filter(
+        ({ match }) => levels.length === 0 || levels.includes(match.severity),
+      ).length
+      for (const sort of ORDERED) {
+        const ctx = aContext(world.org)
+        const filter = severities.length > 0 ? `&severity=${severities}` : ''
+        const { meta } = await listVulnerabilities(ctx, request(`&sort=${sort}:desc${filter}`))
+        expect(meta).toMatchObject({ total: exact })
+        expect(meta.totalIsEstimate).toBeUndefined()
+        expect(ctx.db.meter.rowsRead).toBeLessThanOrEqual(PAGE + SHOWN)
+        expect(ctx.db.meter.roundTrips).toBe(1)
+      }
+    }
+  })
+
+  it('a total that has to be counted is exact up to 10,000, and above says that it is an estimate', async () => {
+    const { meta } = await listVulnerabilities(aContext(world.org), request('&status=OPEN'))
+    const exact = shownMatches(world).filter(({ match }) => match.status === 0).length
     expect(meta.totalIsEstimate).toBe(exact > 10_000 ? true : undefined)
     if (exact <= 10_000) expect(meta.total).toBe(exact)
     else expect(Math.abs(meta.total - exact)).toBeLessThan(exact / 100)
