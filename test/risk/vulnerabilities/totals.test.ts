@@ -76,7 +76,13 @@ describe('the total of a list', () => {
     const all = await totalOf(ctx)
     const decide = 'UPDATE matches SET status = 3 WHERE id = (SELECT min(id) FROM matches WHERE org = ?)'
     await ctx.db.run(statement(decide, org))
-    expect(await totalOf(ctx, '&status=OPEN')).toMatchObject({ total: all.total - 1, listed: all.total - 1 })
+    const open = await totalOf(ctx, '&status=OPEN')
+    expect(open).toMatchObject({ total: all.total - 1, listed: all.total - 1 })
+    expect(open.read).toBeLessThanOrEqual(KEPT_ROWS + 1)
+    for (const severity of ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW', 'UNKNOWN']) {
+      const { total, listed } = await totalOf(ctx, `&status=OPEN&severity=${severity}`)
+      expect(total).toBe(listed)
+    }
     expect(await totalOf(ctx)).toEqual(all)
   })
 
