@@ -24,7 +24,7 @@ interface Import {
   typeOnly: boolean
 }
 
-/** Every violation of the boundaries of design §5, as sentences; none is the rule. */
+/** Every violation of the boundaries that README.md names, as sentences; none is the rule. */
 export function boundaryViolations(sources: Source[]): string[] {
   return sources.flatMap((source) => [
     ...importsOf(source).flatMap((edge) => violation(edge) ?? []),

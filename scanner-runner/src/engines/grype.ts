@@ -17,7 +17,7 @@ const Status = z.object({
   }),
 })
 
-// engines.md "Failures": what grype 0.110 prints when its database cannot be used
+// What grype 0.110 prints when its database cannot be used
 const FAILURES: readonly (readonly [RegExp, Failure['code']])[] = [
   [/max allowed age is/i, 'database_too_old'],
   [

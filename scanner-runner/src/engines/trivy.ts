@@ -11,7 +11,7 @@ const Report = z.object({
   Metadata: z.object({ ImageConfig: z.object({ os: z.string(), architecture: z.string() }) }),
 })
 
-// engines.md "Failures": what trivy 0.76 prints when its database cannot be used
+// What trivy 0.76 prints when its database cannot be used
 const FAILURES: readonly (readonly [RegExp, Failure['code']])[] = [
   [/cannot be specified on the first run|first run cannot skip downloading/i, 'database_unavailable'],
   [

@@ -7,10 +7,10 @@ import {
   recordReference,
   TAG_SQL,
 } from '../../inventory/artifacts/index.ts'
-import { parseReference } from '../../inventory/images/index.ts'
 import type { ResolvedImage } from '../../inventory/registries/index.ts'
 import { MAX_FOLLOWERS } from '../bounds.ts'
 import type { DispatchRow } from './dispatch.ts'
+import { resolvedReference } from './resolved-reference.ts'
 
 export interface JobPlan {
   /** "cloud", or the registry's id. */
@@ -27,17 +27,7 @@ export function dispatchResolved(
   image: ResolvedImage,
   job: JobPlan,
 ): Statement[] {
-  const reference = parseReference(scan.image)
-  const to: ResolvedReference = {
-    org: ctx.organization.num,
-    registryId: scan.registry_id,
-    host: scan.host,
-    repository: scan.repository,
-    tag: reference.ok && reference.digest === null ? scan.tag : null,
-    versionDigest: image.indexDigest ?? image.digest,
-    digest: image.digest,
-    platform: image.platform,
-  }
+  const to = resolvedReference(ctx.organization.num, scan, image)
   return [
     ...recordReference(to, ctx.now),
     pointScan(to, image, scan.scan_id),

@@ -1,17 +1,11 @@
 import type { Context } from '../../context.ts'
 import { statement } from '../../db/database.ts'
-import {
-  ARTIFACT_SQL,
-  IMAGE_SQL,
-  type ResolvedReference,
-  recordReference,
-  TAG_SQL,
-} from '../../inventory/artifacts/index.ts'
-import { parseReference } from '../../inventory/images/index.ts'
+import { ARTIFACT_SQL, IMAGE_SQL, recordReference, TAG_SQL } from '../../inventory/artifacts/index.ts'
 import { normalizePlatform } from '../../inventory/registries/index.ts'
 import type { Result } from '../sensors/result.ts'
 import type { ScannedArtifact } from './finish.ts'
 import type { UploadedJob } from './ingest.ts'
+import { resolvedReference } from './resolved-reference.ts'
 
 export type ResultPlace = Omit<ScannedArtifact, 'partial'>
 
@@ -38,17 +32,8 @@ export async function placeOfResult(
     ),
   )
   if (!registry) return null
-  const reference = parseReference(job.image)
-  const to: ResolvedReference = {
-    org: ctx.organization.num,
-    registryId: job.registry_id,
-    host: registry.host,
-    repository: job.repository,
-    tag: reference.ok && reference.digest === null ? job.tag : null,
-    versionDigest: indexDigest ?? digest,
-    digest,
-    platform,
-  }
+  const asked = { ...job, host: registry.host }
+  const to = resolvedReference(ctx.organization.num, asked, { indexDigest, digest, platform })
   const results = await ctx.db.batch([
     ...recordReference(to, ctx.now),
     statement(
