@@ -1,7 +1,7 @@
 import { type Statement, statement } from '../../db/database.ts'
+import { jsonChunks } from '../../db/json-chunks.ts'
 import { resolvedMatches } from './effects.ts'
 import type { IncomingVulnerability } from './incoming.ts'
-import { jsonChunks } from './json-chunks.ts'
 import { encodeLocations, type LocationChunk } from './locations.ts'
 import type { Plan } from './plan.ts'
 

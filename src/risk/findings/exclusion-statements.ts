@@ -1,6 +1,6 @@
 import { type Statement, statement } from '../../db/database.ts'
+import { jsonChunks } from '../../db/json-chunks.ts'
 import { ENGINE_BIT } from './engines.ts'
-import { jsonChunks } from './json-chunks.ts'
 import type { PlannedMatch } from './plan.ts'
 
 const SET = `INSERT INTO overrides (org, match, artifact, silent)

@@ -1,6 +1,6 @@
 import { type Database, type Statement, statement } from '../../db/database.ts'
+import { jsonChunks } from '../../db/json-chunks.ts'
 import { ENGINE_BIT } from './engines.ts'
-import { jsonChunks } from './json-chunks.ts'
 import { decodeLocations, type Location } from './locations.ts'
 import { RECOUNT_AT_ONCE } from './others.ts'
 import type { PlannedMatch } from './plan.ts'

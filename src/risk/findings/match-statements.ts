@@ -1,7 +1,7 @@
 import { type Statement, statement } from '../../db/database.ts'
+import { jsonChunks } from '../../db/json-chunks.ts'
 import { countsDiffer, differs } from './effects.ts'
 import { ENGINE_BIT, enginesOf } from './engines.ts'
-import { jsonChunks } from './json-chunks.ts'
 import { saidJson } from './merge.ts'
 import type { PlannedMatch } from './plan.ts'
 

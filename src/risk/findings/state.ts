@@ -1,8 +1,8 @@
 import { type Database, type Statement, statement } from '../../db/database.ts'
+import { jsonChunks } from '../../db/json-chunks.ts'
 import type { LastOutput } from './accept.ts'
 import { type PerEngine, perEngine } from './engines.ts'
 import type { Incoming } from './incoming.ts'
-import { jsonChunks } from './json-chunks.ts'
 import type { Said } from './merge.ts'
 
 export interface StoredMatch {

@@ -2,11 +2,11 @@ import { env } from 'cloudflare:workers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { statement } from '../../../src/db/database.ts'
+import { jsonChunks } from '../../../src/db/json-chunks.ts'
 import { newMeter, tenantDb } from '../../../src/db/shards.ts'
 import { acceptEngines } from '../../../src/risk/findings/accept.ts'
 import { perEngine } from '../../../src/risk/findings/engines.ts'
 import { GRADE_SQL, gradeOf, noCounts, RISK_SQL, riskOf } from '../../../src/risk/findings/grade.ts'
-import { jsonChunks } from '../../../src/risk/findings/json-chunks.ts'
 import {
   chunkLocations,
   decodeLocations,

@@ -1,5 +1,6 @@
 import type { Context } from '../../../context.ts'
 import { type Statement, statement } from '../../../db/database.ts'
+import { jsonChunks } from '../../../db/json-chunks.ts'
 import { newId } from '../../../ids.ts'
 import type { RegistryError } from '../errors.ts'
 import type { RegistryClient } from '../providers/provider.ts'
@@ -31,12 +32,7 @@ export async function readCatalogue(
   const images = items.filter((name) => holds(row.pathPrefix, name)).slice(0, MAX_NAMES)
   const after: SyncCursor =
     next === null || full ? tagsFrom(full ? 'too_many' : null) : { phase: 'catalogue', next, names }
-  await takeStep(
-    ctx,
-    row,
-    { to: 'next', cursor: after },
-    images.length > 0 ? [addImages(row, images, ctx.now)] : [],
-  )
+  await takeStep(ctx, row, { to: 'next', cursor: after }, addImages(row, images, ctx.now))
   return null
 }
 
@@ -58,11 +54,13 @@ const tagsFrom = (note: TagsCursor['note']): TagsCursor => ({ phase: 'tags', aft
 export const holds = (prefix: string, repository: string): boolean =>
   prefix === '' || repository === prefix || repository.startsWith(`${prefix}/`)
 
-const addImages = (row: RegistryRow, repositories: readonly string[], now: number): Statement =>
-  statement(
-    `INSERT INTO images (id, org, registry_id, repository, name, created_at)
-     SELECT value ->> 0, ?2, ?3, value ->> 1, ?4 || '/' || (value ->> 1), ?5 FROM json_each(?1) WHERE true
-     ON CONFLICT (org, registry_id, repository) DO NOTHING`,
-    JSON.stringify(repositories.map((repository) => [newId('image'), repository])),
-    ...[row.org, row.id, row.host, now],
+const addImages = (row: RegistryRow, repositories: readonly string[], now: number): Statement[] =>
+  jsonChunks(repositories.map((repository) => [newId('image'), repository])).map(({ json }) =>
+    statement(
+      `INSERT INTO images (id, org, registry_id, repository, name, created_at)
+       SELECT value ->> 0, ?2, ?3, value ->> 1, ?4 || '/' || (value ->> 1), ?5 FROM json_each(?1) WHERE true
+       ON CONFLICT (org, registry_id, repository) DO NOTHING`,
+      json,
+      ...[row.org, row.id, row.host, now],
+    ),
   )

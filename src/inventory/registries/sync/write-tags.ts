@@ -1,9 +1,8 @@
 import { type Statement, statement } from '../../../db/database.ts'
+import { jsonChunks } from '../../../db/json-chunks.ts'
 import { type Promised, promise } from '../../../db/outbox.ts'
 import { showRepository } from '../../artifacts/index.ts'
 import type { ImageChanges } from './read-tags.ts'
-
-const ROWS_A_STATEMENT = 2000 // about 300 kB of JSON
 
 /**
  * The writes of a slice, for one batch: tags added, moved and removed, and what their images show. Each row
@@ -48,13 +47,7 @@ export function writeTags(
 const tagsDiffer = ({ image, added, moved, removed, latestTag }: ImageChanges): boolean =>
   added.length + moved.length + removed.length > 0 || latestTag !== image.latestTag
 
-function chunks(rows: readonly unknown[]): string[] {
-  const found: string[] = []
-  for (let at = 0; at < rows.length; at += ROWS_A_STATEMENT) {
-    found.push(JSON.stringify(rows.slice(at, at + ROWS_A_STATEMENT)))
-  }
-  return found
-}
+const chunks = (rows: readonly unknown[]): string[] => jsonChunks(rows).map(({ json }) => json)
 
 // `+org` keeps SQLite on the rows' ids: by the organization's index it would read all of its tags.
 
