@@ -168,14 +168,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 /** The exit code: 0 when the main job was done, 1 when it was not, 130 when it was interrupted. */
 async function start(): Promise<number> {
+  let options: Options
   try {
-    const done = main(parseOptions(), processes, stopping.signal)
+    options = parseOptions()
+  } catch (error) {
+    console.error((error as Error).message)
+    return 1
+  }
+  try {
+    const done = main(options, processes, stopping.signal)
     await Promise.race([done, aborted(stopping.signal)])
     await processes.stopAll()
     return await done
   } catch (error) {
     if (stopping.signal.aborted) return INTERRUPTED
-    console.error(error instanceof TypeError ? error.message : `Not completed: ${(error as Error).message}`)
+    console.error(`Not completed: ${(error as Error).message}; see the logs in ${options.stateDir}`)
     return 1
   } finally {
     await processes.stopAll()
