@@ -44,12 +44,15 @@ export function registerSecurity(app: OpenAPIHono): void {
 export function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, route }: Endpoint): void {
   const problemSchema = face.name === 'agent' ? AgentProblemBody : ProblemBody
   const responses: RouteConfig['responses'] = {}
-  for (const [status, contract] of Object.entries(route.responses)) responses[status] = response(contract)
+  const limited = route.rateLimit ? RATE_LIMIT_HEADERS : {}
+  for (const [status, contract] of Object.entries(route.responses)) {
+    responses[status] = response({ ...contract, headers: { ...contract.headers, ...limited } })
+  }
   for (const [status, codes] of problemsByStatus({ access, route })) {
     responses[status] ??= {
       description: codes.join(', '),
       content: { 'application/json': { schema: problemSchema } },
-      ...(status === 429 && { headers: z.object({ 'Retry-After': z.string() }) }),
+      ...(status === 429 && { headers: headersOf({ ...limited, 'Retry-After': 'Seconds to wait' }) }),
     }
   }
   openAPIRegistry.registerPath({
@@ -61,6 +64,7 @@ export function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, r
     ...(route.description && { description: route.description }),
     security: access.kind === 'public' ? [] : [{ bearer: [] }, { apiKey: [] }],
     ...(access.kind === 'role' && { 'x-required-role': access.role }),
+    ...(access.kind === 'agent' && { 'x-required-role': 'runner' }),
     ...(route.rateLimit && { 'x-rate-limit': route.rateLimit }),
     request: {
       ...(route.params && { params: route.params as z.ZodObject }),
@@ -82,6 +86,12 @@ const IdempotencyHeader = z.object({
     .openapi({ description: 'The same key and body within 24 hours creates once', example: 'build-4711' }),
 })
 
+const RATE_LIMIT_HEADERS = {
+  'X-RateLimit-Limit': 'Requests that a window takes',
+  'X-RateLimit-Remaining': 'Requests that are left in it',
+  'X-RateLimit-Reset': 'When the oldest leaves it, in seconds since 1970',
+}
+
 function response({ description, schema, mediaTypes, headers }: ResponseContract) {
   const types = mediaTypes ?? (schema ? ['application/json'] : [])
   return {
@@ -89,15 +99,16 @@ function response({ description, schema, mediaTypes, headers }: ResponseContract
     ...(types.length > 0 && {
       content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.string() }])),
     }),
-    ...(headers && {
-      headers: z.object(
-        Object.fromEntries(
-          Object.entries(headers).map(([name, text]) => [name, z.string().openapi({ description: text })]),
-        ),
-      ),
-    }),
+    ...(headers && Object.keys(headers).length > 0 && { headers: headersOf(headers) }),
   }
 }
+
+const headersOf = (texts: Record<string, string>) =>
+  z.object(
+    Object.fromEntries(
+      Object.entries(texts).map(([name, text]) => [name, z.string().openapi({ description: text })]),
+    ),
+  )
 
 export function problemsByStatus({
   access,

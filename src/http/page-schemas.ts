@@ -73,6 +73,7 @@ export function listQuery<Column extends string, Filters extends Record<string, 
     }),
     ...Object.fromEntries(filters),
     cursor: z.string().optional().openapi({
+      example: 'WyIxMGhmamRqIiwwLDMsMCw5LDEyXQ',
       description: 'Opaque, from `links.next` or `links.prev`; valid for exactly that address',
     }),
   })

@@ -102,8 +102,8 @@ export function readPage<Column extends string, Filters extends Record<string, u
     } else ignored.push(name)
   }
   const page = readInteger(searchParams.get('page'), 1, MAX_PAGE, 1, 'page', issues)
-  const limitGiven = searchParams.get('limit') || searchParams.get('pageSize')
-  const limit = readInteger(limitGiven, 1, MAX_LIMIT, DEFAULT_LIMIT, 'limit', issues)
+  const size = searchParams.get('limit') || !searchParams.get('pageSize') ? 'limit' : 'pageSize'
+  const limit = readInteger(searchParams.get(size), 1, MAX_LIMIT, DEFAULT_LIMIT, size, issues)
   const request: PageRequest<Column, Filters> = {
     page,
     limit,

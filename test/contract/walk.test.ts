@@ -21,15 +21,23 @@ const call = (client: Caller, { route }: (typeof endpoints)[number], body?: unkn
     ...(route.method !== 'get' && { body: JSON.stringify(body ?? {}) }),
   })
 
+interface Parameter {
+  name: string
+  description?: string
+  example?: unknown
+  schema: { description?: string; example?: unknown; examples?: unknown }
+}
+
 describe('The OpenAPI document', () => {
+  const documented = Object.entries(json.paths).flatMap(([path, methods]) =>
+    Object.entries(methods as Record<string, Record<string, unknown>>).map(([method, operation]) => ({
+      path,
+      method,
+      operation,
+    })),
+  )
+
   it('names every public operation once, with tags, responses and its access', () => {
-    const documented = Object.entries(json.paths).flatMap(([path, methods]) =>
-      Object.entries(methods as Record<string, Record<string, unknown>>).map(([method, operation]) => ({
-        path,
-        method,
-        operation,
-      })),
-    )
     expect(documented.length).toBe(operations.length)
     const ids = documented.map(({ operation }) => operation.operationId)
     expect(new Set(ids).size).toBe(ids.length)
@@ -40,8 +48,41 @@ describe('The OpenAPI document', () => {
       expect(operation.tags, path).not.toHaveLength(0)
       if (access.kind === 'public') expect(operation.security, path).toEqual([])
       if (access.kind === 'role') expect(operation['x-required-role'], path).toBe(access.role)
+      if (access.kind === 'agent') expect(operation['x-required-role'], path).toBe('runner')
+      if (access.kind !== 'public') expect(operation.security, path).toEqual([{ bearer: [] }, { apiKey: [] }])
       expect(operation['x-rate-limit'], path).toEqual(route.rateLimit)
     }
+  })
+
+  it('gives every parameter a description and an example', () => {
+    const bare = documented.flatMap(({ path, operation }) =>
+      ((operation.parameters ?? []) as Parameter[])
+        .filter(({ description, schema, example }) => {
+          const words = description ?? schema.description
+          return !words || (example ?? schema.example ?? schema.examples) === undefined
+        })
+        .map(({ name }) => `${path} ${name}`),
+    )
+    expect(bare).toEqual([])
+  })
+
+  it('documents the problems that access, body, path and rate limit make possible', () => {
+    for (const { path, method, operation } of documented) {
+      const statuses = Object.keys(operation.responses as object)
+      const wanted = [
+        ...('x-required-role' in operation ? ['401', '403'] : []),
+        ...(path.includes('{') && 'x-required-role' in operation ? ['400', '404'] : []),
+        ...(operation.requestBody ? ['400', '413', '415'] : []),
+        ...(operation['x-rate-limit'] ? ['429'] : []),
+      ]
+      expect(statuses, `${method} ${path}`).toEqual(expect.arrayContaining(wanted))
+    }
+  })
+
+  it('has the runner routes and none of the operators', () => {
+    const paths = Object.keys(json.paths)
+    expect(paths).toEqual(expect.arrayContaining(['/api/agent/register', '/api/scans/upload']))
+    expect(JSON.stringify(json)).not.toContain('/operator')
   })
 })
 

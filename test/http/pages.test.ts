@@ -49,7 +49,7 @@ describe('readPage', () => {
 
   it.each(['201', '0', '-1', '1.5', 'many', '1e3', '1,2'])('refuses the limit %s', (limit) => {
     expect(issuesOf(`?limit=${limit}`)).toEqual(['limit'])
-    expect(issuesOf(`?pageSize=${limit}`)).toEqual(['limit'])
+    expect(issuesOf(`?pageSize=${limit}`)).toEqual(['pageSize'])
   })
 
   it.each(['0', '-3', 'x', '99999999999999999999'])('refuses the page %s', (page) => {

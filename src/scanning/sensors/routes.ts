@@ -30,7 +30,10 @@ const MAX_STATUS_BYTES = 1024 * 1024 // an error text may hold a whole reply; it
 const id = ProtocolId.openapi({ description: "The job's id", example: '00-1-scn_5m8x1c7v0b2n9k4q3w6e' })
 const JobParams = z.object({ id })
 const BlobParams = JobParams.extend({
-  sha256: Sha256Hex.openapi({ description: "The body's SHA-256, hexadecimal" }),
+  sha256: Sha256Hex.openapi({
+    description: "The body's SHA-256, hexadecimal",
+    example: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+  }),
 })
 const BlobQuery = z.object({
   fence: z
@@ -40,7 +43,11 @@ const BlobQuery = z.object({
     .openapi({ description: "The lease's fence", example: '1' }),
 })
 const PollQuery = z.object({
-  agentId: z.string().max(200).default('').openapi({ description: 'As registration gave it' }),
+  agentId: z
+    .string()
+    .max(200)
+    .default('')
+    .openapi({ description: 'As registration gave it', example: 'agt_2n5k9q3w6e4m8x1c7v0b' }),
 })
 
 const lengthOf = (request: Request): number | null => {
