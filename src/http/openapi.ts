@@ -1,7 +1,7 @@
 import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
 import { z } from '@hono/zod-openapi'
 import type { Endpoint, ResponseContract } from './endpoint.ts'
-import { PROBLEMS, type ProblemCode } from './problems.ts'
+import { PROBLEMS, type ProblemCode, problem } from './problems.ts'
 
 export const ProblemBody = z
   .strictObject({
@@ -51,7 +51,9 @@ export function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, r
   for (const [status, codes] of problemsByStatus({ access, route })) {
     responses[status] ??= {
       description: codes.join(', '),
-      content: { 'application/json': { schema: problemSchema } },
+      content: {
+        'application/json': { schema: problemSchema, example: face.printProblem(problem(codes[0]!)) },
+      },
       ...(status === 429 && { headers: headersOf({ ...limited, 'Retry-After': 'Seconds to wait' }) }),
     }
   }
