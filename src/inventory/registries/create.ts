@@ -34,7 +34,7 @@ export async function createRegistry(ctx: Context, input: CreateRegistry) {
     ])
   } catch (error) {
     const nothingWritten = error instanceof LostRace || error instanceof DuplicateKey
-    if (sensor && nothingWritten) ctx.defer(ctx.directory.run(revokeSensorKeys(ctx, row.id)))
+    if (sensor && nothingWritten) ctx.defer(ctx.directory.batch(revokeSensorKeys(ctx, row.id)))
     throw error
   }
   sendPromised(ctx, sync)

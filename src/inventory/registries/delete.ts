@@ -37,7 +37,7 @@ export async function deleteRegistry(
     if (error instanceof LostRace) throw notFound('Registry')
     throw error
   }
-  if (row.scanMethod === 'sensor') await ctx.directory.run(revokeSensorKeys(ctx, registryId))
+  if (row.scanMethod === 'sensor') await ctx.directory.batch(revokeSensorKeys(ctx, registryId))
   sendPromised(ctx, [promised])
   return { id: registryId, deleted: true }
 }

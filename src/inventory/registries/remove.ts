@@ -114,7 +114,7 @@ function untag(org: number, imageId: string): Statement[] {
 async function finish(ctx: Context, registryId: string): Promise<void> {
   const org = ctx.organization.num
   await ctx.directory.batch([
-    revokeSensorKeys(ctx, registryId),
+    ...revokeSensorKeys(ctx, registryId),
     statement('DELETE FROM agents WHERE org = ? AND registry_id = ?', org, registryId),
   ])
   await ctx.db.run(

@@ -1,5 +1,6 @@
 import { actorLabel, type Context } from '../../context.ts'
-import { type Statement, statement } from '../../db/database.ts'
+import type { Statement } from '../../db/database.ts'
+import { sql } from '../../db/sql.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { insertCredential, mintCredential, presentApiKey } from '../../identity/api-keys/index.ts'
 
@@ -26,12 +27,20 @@ export async function mintSensorKey(
   }
 }
 
-/** Revokes every key of the registry's sensors; they fail from the next request on. */
-export const revokeSensorKeys = (ctx: Context, registryId: string): Statement =>
-  statement(
-    `UPDATE credentials INDEXED BY credentials_of_registry SET revoked_at = ?
-      WHERE org = ? AND registry_id = ? AND kind = 'sensor_key' AND revoked_at IS NULL`,
-    ctx.now,
-    ctx.organization.num,
-    registryId,
-  )
+/** Revokes the keys of the registry's sensors, with an audit row where there is one; they fail from the next request on. */
+export function revokeSensorKeys(ctx: Context, registryId: string): Statement[] {
+  const org = ctx.organization.num
+  const keys = sql`credentials INDEXED BY credentials_of_registry`
+  const valid = sql`org = ${org} AND registry_id = ${registryId} AND kind = 'sensor_key' AND revoked_at IS NULL`
+  return [
+    auditRow(
+      ctx,
+      org,
+      'apikey.revoked',
+      sql`(SELECT 'api_key:' || id FROM ${keys} WHERE ${valid} LIMIT 1)`,
+      { registryId },
+      sql`EXISTS (SELECT 1 FROM ${keys} WHERE ${valid})`,
+    ),
+    sql`UPDATE ${keys} SET revoked_at = ${ctx.now} WHERE ${valid}`,
+  ]
+}

@@ -3,6 +3,7 @@ import { EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../db
 import { promise, sendPromised } from '../../db/outbox.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { invalid, problem } from '../../http/problems.ts'
+import { moveJobs } from '../../scanning/move-jobs.ts'
 import { registryAddress } from './address.ts'
 import { sealedCredentials } from './connection.ts'
 import { nextRun } from './next-run.ts'
@@ -15,7 +16,7 @@ import type { RegistryRow } from './table.ts'
 /**
  * Changes what is given. Another address needs the credentials again, and another host is refused once images are
  * known. Another address, method or new credentials read the catalogue anew. A change to `sensor` gives its key, in
- * this reply and nowhere else; a change to `cloud` revokes it. CONFLICT when someone changed it meanwhile.
+ * this reply and nowhere else; a change to `cloud` revokes it. Jobs that wait go to the runners of the new method. CONFLICT when someone changed it meanwhile.
  */
 export async function updateRegistry(ctx: Context, registryId: string, input: UpdateRegistry) {
   const old = await registryInOrganization(ctx, registryId)
@@ -27,14 +28,15 @@ export async function updateRegistry(ctx: Context, registryId: string, input: Up
     row.syncState === 'queued' && row.syncStartedAt !== old.syncStartedAt
       ? [promise({ kind: 'registry.sync', org: row.org, registryId: row.id }, ctx.now)]
       : []
-  if (sensor) await ctx.directory.batch([revokeSensorKeys(ctx, row.id), ...sensor.statements])
+  if (sensor) await ctx.directory.batch([...revokeSensorKeys(ctx, row.id), ...sensor.statements])
   await written([
     saveRegistry(row, old),
     EXPECT_ONE_CHANGE,
     auditRow(ctx, row.org, 'registry.updated', `registry:${row.id}`, view),
     ...sync.map((promised) => promised.statement),
+    ...(becomes ? [moveJobs(row.org, row.id, becomes)] : []),
   ])
-  if (becomes === 'cloud') await ctx.directory.run(revokeSensorKeys(ctx, row.id))
+  if (becomes === 'cloud') await ctx.directory.batch(revokeSensorKeys(ctx, row.id))
   sendPromised(ctx, sync)
   return { ...view, ...(sensor && { sensorApiKey: sensor.key }) }
 
