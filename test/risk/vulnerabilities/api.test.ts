@@ -78,7 +78,7 @@ describe('GET /api/vulnerabilities', () => {
 
   it.each([
     ['limit=201', 'limit'],
-    ['pageSize=0', 'limit'],
+    ['pageSize=0', 'pageSize'],
     ['page=0', 'page'],
     ['severity=AWFUL', 'severity'],
     ['status=MAYBE', 'status'],
