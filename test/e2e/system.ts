@@ -42,6 +42,7 @@ export async function startSystem(): Promise<{ system: RunningSystem; stop(): Pr
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
   const work = mkdtempSync(join(tmpdir(), 'harborguard-e2e-'))
   const processes = new Processes()
+  process.once('exit', () => killWhatNames(work))
   try {
     const engines = await requiredEngines()
     const state = openState(join(work, 'state'))
@@ -83,6 +84,18 @@ export async function startSystem(): Promise<{ system: RunningSystem; stop(): Pr
     rmSync(work, { recursive: true, force: true })
     throw error
   }
+}
+
+/** What a run of the tests leaves that was itself ended by a signal: other files' processes, and the directory. */
+function killWhatNames(work: string): void {
+  for (const line of processesNaming(work)) {
+    try {
+      process.kill(Number.parseInt(line, 10), 'SIGKILL')
+    } catch {
+      // it has just ended
+    }
+  }
+  rmSync(work, { recursive: true, force: true })
 }
 
 async function requiredEngines(): Promise<Record<EngineName, string>> {
