@@ -57,7 +57,7 @@ describe('the first npm start -- --once', () => {
     expect(first.output).toMatch(/^ {2}syft \S+ .*from/m)
     expect(first.output).toContain('Migrations applied.')
     expect(first.output.match(KEY)).toHaveLength(1)
-    expect(first.output).toMatch(/^ +\d+ % {2}scanning$/m)
+    expect(first.output).toMatch(/^ +\d+ % {2}(pulling|scanning)$/m)
     expect(first.output).toMatch(/^Grade D, risk score 100$/m)
     expect(first.output).toMatch(/^ {2}(trivy|grype) \S+: succeeded, database sample of \d+ advisories/m)
     expect(first.output).toContain('SAMPLE databases')
