@@ -3,11 +3,10 @@ import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort } from '../../dev/local/ports.ts'
 import { Processes } from '../../dev/local/processes.ts'
 import { findOnPath } from '../../scanner-runner/src/install/find-on-path.ts'
+import { aFreePort } from './a-port.ts'
 
-const FIRST_PORT = 15_000
 const START_TIMEOUT_MS = 20_000
 
 export interface Account {
@@ -50,7 +49,7 @@ export class DebianRegistry {
 
   /** Starts it and waits until it answers; its files lie in `directory`. */
   static async start(directory: string, entrance: RegistryEntrance): Promise<DebianRegistry> {
-    const host = `127.0.0.1:${await freePort(FIRST_PORT)}`
+    const host = `127.0.0.1:${await aFreePort()}`
     const storage = join(directory, 'storage')
     mkdirSync(storage, { recursive: true })
     const config = join(directory, 'config.yml')

@@ -3,16 +3,15 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { Api } from '../../dev/local/api.ts'
-import { freePort } from '../../dev/local/ports.ts'
 import { writeSampleImage } from '../../dev/sample/image/sample-image.ts'
 import { type SampleRegistry, serveLayouts } from '../../dev/sample/registry.ts'
+import { aFreePort } from './a-port.ts'
 import type { ShownFinding } from './compare-findings.ts'
 import { findingsTable, NpmStart } from './npm-start.ts'
 import { processesNaming } from './processes-naming.ts'
 import { ended } from './scans.ts'
 
 const KEY = /hg_ak_[0-9a-f]{48}/g
-const FIRST_PORT = 20_787
 const BEYOND_GRACE_MS = 60_000 // a stopping runner lets a job end for ten seconds
 
 const state = join(inject('system').work, 'npm-start')
@@ -33,7 +32,7 @@ beforeAll(async () => {
   registry = await serveLayouts({
     repositories: { 'team/slow': { layoutDir: image.layoutDir, tags: { [image.tag]: image.digest } } },
   })
-  first = npmStart(await freePort(FIRST_PORT), '--once')
+  first = npmStart(await aFreePort(), '--once')
   firstCode = await first.ended()
   apiKey = first.output.match(KEY)?.[0] ?? ''
 })
@@ -83,7 +82,7 @@ describe('the first npm start -- --once', () => {
 
 describe('a second start', () => {
   it('keeps data and key, migrates nothing, prints no key, and finds the same', async () => {
-    const second = npmStart(await freePort(FIRST_PORT), '--once')
+    const second = npmStart(await aFreePort(), '--once')
     expect(await second.ended()).toBe(0)
     expect(second.output).not.toContain('Migrations applied.')
     expect(second.output).not.toMatch(KEY)
@@ -94,14 +93,14 @@ describe('a second start', () => {
 
   it('that is interrupted while it scans leaves nothing running, and the next one ends that scan and stays up', async () => {
     registry.setFault({ on: 'blobs', kind: 'slow', delayMs: BEYOND_GRACE_MS })
-    const interrupted = npmStart(await freePort(FIRST_PORT), `${registry.host}/team/slow:1.0`)
+    const interrupted = npmStart(await aFreePort(), `${registry.host}/team/slow:1.0`)
     await interrupted.printed(/^ +\d+ % {2}pulling$/m)
     interrupted.interrupt()
     expect(await interrupted.ended()).toBe(130)
     expect(processesNaming(state)).toEqual([])
 
     registry.setFault(null)
-    const port = await freePort(FIRST_PORT)
+    const port = await aFreePort()
     const occupier = createServer().listen(port, '127.0.0.1')
     const third = npmStart(port)
     await third.printed(/^Up after .*$/m)
@@ -130,10 +129,10 @@ describe('a second start', () => {
   })
 
   it('fails with the reason when the image does not exist, before it starts anything when it is no image', async () => {
-    const missing = npmStart(await freePort(FIRST_PORT), `${registry.host}/team/none:1.0`, '--once')
+    const missing = npmStart(await aFreePort(), `${registry.host}/team/none:1.0`, '--once')
     expect(await missing.ended()).toBe(1)
     expect(missing.output).toMatch(/ended FAILED: image_not_found /)
-    const nonsense = npmStart(FIRST_PORT, 'https://example.com/a b')
+    const nonsense = npmStart(await aFreePort(), 'https://example.com/a b')
     expect(await nonsense.ended()).toBe(1)
     expect(nonsense.output).not.toContain('Engines')
     expect(processesNaming(state)).toEqual([])

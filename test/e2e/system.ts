@@ -11,10 +11,9 @@ import { migrate, startWorker } from '../../dev/local/worker.ts'
 import type { EngineName } from '../../scanner-runner/src/install/engine-manifest.ts'
 import { enginesDirectory } from '../../scanner-runner/src/install/engines-directory.ts'
 import { installEngines } from '../../scanner-runner/src/install/install-engines.ts'
+import { aFreePort } from './a-port.ts'
 import { processesNaming } from './processes-naming.ts'
 import { writeWitnesses } from './witnessed-engines.ts'
-
-const FIRST_PORT = 18_787 // away from a developer's own `npm start`
 
 const REGISTRY_TIMEOUT_MS = 4000 // a registry that says nothing is asked four times
 
@@ -48,7 +47,7 @@ export async function startSystem(): Promise<{ system: RunningSystem; stop(): Pr
     const state = openState(join(work, 'state'))
     const sampleDatabases = await ensureSampleDatabases(join(work, 'sample-databases'), engines.grype)
     await migrate(root, state, processes)
-    const worker = await startWorker(root, state, processes, FIRST_PORT, {
+    const worker = await startWorker(root, state, processes, await aFreePort(), {
       REGISTRY_TIMEOUT_MS: String(REGISTRY_TIMEOUT_MS),
     })
     const { runnerKey } = await ensureKeys(worker.url, state)
