@@ -29,6 +29,14 @@ export function promise(message: WorkMessage, now: number): Promised {
   }
 }
 
+/** The rows of any number of promises, in one statement. */
+export const promiseAll = (promised: readonly Promised[]): Statement =>
+  statement(
+    `INSERT INTO outbox (id, org, message, created_at, next_attempt_at)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)`,
+    JSON.stringify(promised.map(({ statement: { params } }) => params)),
+  )
+
 /** Sends promised messages after the reply. One that gets lost is sent again by the sweep. */
 export function sendPromised(ctx: Pick<BaseContext, 'env' | 'defer'>, promised: readonly Promised[]): void {
   if (promised.length > 0)

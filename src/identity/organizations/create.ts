@@ -2,7 +2,7 @@ import type { z } from '@hono/zod-openapi'
 import type { BaseContext } from '../../context.ts'
 import { createOrganizationKey } from '../../crypto/organization-keys.ts'
 import { parseRootKeys } from '../../crypto/root-keys.ts'
-import { DuplicateKey, statement } from '../../db/database.ts'
+import { DuplicateKey, type Statement, statement } from '../../db/database.ts'
 import { shardNames } from '../../db/shards.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { problem } from '../../http/problems.ts'
@@ -17,7 +17,6 @@ import type { CreateOrganization } from './schemas.ts'
 export async function createOrganization(ctx: BaseContext, input: z.output<typeof CreateOrganization>) {
   const ring = await parseRootKeys(ctx.env.ROOT_KEYS)
   const id = newId('organization')
-  const userId = newId('user')
   const kek = await createOrganizationKey(ring, id)
   const { key, row } = await mintCredential({
     kind: 'api_key',
@@ -30,31 +29,10 @@ export async function createOrganization(ctx: BaseContext, input: z.output<typeo
   })
   const organization = { id, slug: input.slug, name: input.name, createdAt: new Date(ctx.now).toISOString() }
   const owner = { email: input.owner.email, name: input.owner.name }
-  const org = '(SELECT num FROM organizations WHERE id = ?)'
   try {
     await ctx.directory.batch([
       insertOrganization(ctx, id, input),
-      statement(
-        `INSERT INTO organization_keys (org, version, wrapped, state, created_at) VALUES (${org}, ?, ?, 'active', ?)`,
-        id,
-        kek.version,
-        kek.wrapped,
-        ctx.now,
-      ),
-      statement(
-        `INSERT INTO users (id, email, name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (email) DO NOTHING`,
-        userId,
-        owner.email,
-        owner.name,
-        ctx.now,
-      ),
-      statement(
-        `INSERT INTO memberships (org, user_id, role, status, created_at)
-         VALUES (${org}, (SELECT id FROM users WHERE email = ?), 'owner', 'active', ?)`,
-        id,
-        owner.email,
-        ctx.now,
-      ),
+      ...insertOwner(ctx, id, kek, owner),
       insertCredential(row, id),
       auditRow({ ...ctx, actor: { kind: 'operator' } }, null, 'organization.created', `organization:${id}`, {
         ...organization,
@@ -82,4 +60,37 @@ function insertOrganization(ctx: BaseContext, id: string, input: z.output<typeof
     ctx.now,
     JSON.stringify(shardNames(ctx.env)),
   )
+}
+
+/** The first key-encryption key and the owner; a person of that address who is known already keeps their name. */
+function insertOwner(
+  ctx: BaseContext,
+  id: string,
+  kek: { version: number; wrapped: string },
+  owner: { email: string; name: string },
+): Statement[] {
+  const org = '(SELECT num FROM organizations WHERE id = ?)'
+  return [
+    statement(
+      `INSERT INTO organization_keys (org, version, wrapped, state, created_at) VALUES (${org}, ?, ?, 'active', ?)`,
+      id,
+      kek.version,
+      kek.wrapped,
+      ctx.now,
+    ),
+    statement(
+      `INSERT INTO users (id, email, name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (email) DO NOTHING`,
+      newId('user'),
+      owner.email,
+      owner.name,
+      ctx.now,
+    ),
+    statement(
+      `INSERT INTO memberships (org, user_id, role, status, created_at)
+       VALUES (${org}, (SELECT id FROM users WHERE email = ?), 'owner', 'active', ?)`,
+      id,
+      owner.email,
+      ctx.now,
+    ),
+  ]
 }

@@ -1,9 +1,9 @@
 import type { Context } from '../../context.ts'
 import { statement } from '../../db/database.ts'
-import { promise, sendPromised } from '../../db/outbox.ts'
+import { promise, promiseAll, sendPromised } from '../../db/outbox.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 
-const MAX_REGISTRIES = 200 // of one organization in one call
+const MAX_REGISTRIES = 2000 // of one organization in one call, some 500 kB of promises
 
 /** Starts the scheduled scans of every daily and weekly registry now; their next run stays when it was. */
 export async function scheduleScans(ctx: Context): Promise<{ registries: string[] }> {
@@ -21,7 +21,7 @@ export async function scheduleScans(ctx: Context): Promise<{ registries: string[
     promise({ kind: 'registry.schedule', org, registryId, after: null }, ctx.now),
   )
   await ctx.db.batch([
-    ...promised.map(({ statement: row }) => row),
+    promiseAll(promised),
     auditRow(ctx, org, 'registry.scans_scheduled', `organization:${ctx.organization.id}`, { registries }),
   ])
   sendPromised(ctx, promised)
