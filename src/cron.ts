@@ -43,7 +43,7 @@ const EVERY_MINUTE: Record<string, Sweep> = {
   'leases.expire': async (base, { name, db }) => {
     const { env, now } = base
     const { requeued } = await expireLeases(db, now, SLICE, tellFrom(base))
-    await Promise.all(requeued.map((pool) => runnerPool(env, pool).announce(name, now)))
+    await Promise.all(requeued.map((pool) => runnerPool(env, pool).announce(name, now, true)))
   },
   'scans.overdue': (base, { db }) => endOverdueScans(db, base.now, tellFrom(base)),
   'scans.unrunnable': (base, { db }) => endUnrunnableScans(base.directory, db, base.now, tellFrom(base)),

@@ -121,7 +121,7 @@ export async function repairHints(env: Env, db: Database, shard: string, now: nu
       SLICE,
     ),
   )
-  await Promise.all(pools.map(({ pool }) => runnerPool(env, pool).announce(shard, now)))
+  await Promise.all(pools.map(({ pool }) => runnerPool(env, pool).announce(shard, now, true)))
   return pools.length
 }
 
