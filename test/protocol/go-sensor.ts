@@ -218,7 +218,7 @@ export class GoSensor {
     })
     const send = (one: Request) => exports.default.fetch(one)
     const exchange = this.options.network ? this.options.network(request, send) : send(request)
-    let timer: ReturnType<typeof setTimeout> | undefined
+    let timer: number | null = null
     const timeout = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('Client.Timeout exceeded')), CLIENT_TIMEOUT_MS)
     })

@@ -325,13 +325,9 @@ describe('5.6.7: failed', () => {
 
   it('after an upload that broke off leaves the job to be handed out again', async () => {
     const { scanId, sensor, job } = await aClaim()
-    const bytes = new TextEncoder().encode(padded(job, 100_000))
-    const broken = new ReadableStream<Uint8Array>({
-      start: (controller) => controller.enqueue(bytes.slice(0, 40_000)),
-      pull: (controller) => controller.error(new Error('reset')),
-    })
-    const answer = await send(broken).catch(() => null)
-    expect(answer?.status ?? 400).toBe(400)
+    const text = padded(job, 5_000_000)
+    const answer = await send(text, { ...JSON_HEADERS, 'Content-Length': String(text.length + 10) })
+    expect(answer.status).toBe(400)
     await vi.waitFor(async () => expect((await world.job(scanId)).receiving_until).toBeNull(), 10_000)
     expect((await sensor.fetchJobs()).map(({ id }) => id)).toEqual([job.id])
   })
@@ -518,9 +514,6 @@ describe('5.6.15: scannerVersions', () => {
         'a tool of tomorrow': '',
       },
     })
-    const [job] = await sensor.fetchJobs()
-    expect(job).toBeUndefined() // some minutes are left to a sensor that offers all
-    await world.change("UPDATE jobs SET updated_at = updated_at - 600000 WHERE state = 'queued'")
     expect((await sensor.fetchJobs())[0]!.scan!.scanners).toEqual(['trivy', 'syft'])
   })
 })

@@ -4,6 +4,7 @@ import { promise, sendPromised } from '../../db/outbox.ts'
 import { sql } from '../../db/sql.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { scanOfJob } from '../end-scan.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import type { UploadReply } from './protocol.ts'
 import type { JobPlace, RunnerIdentity } from './runner-identity.ts'
 
@@ -40,6 +41,7 @@ export async function acceptUpload(
     uploadOf(org, jobId),
   ])
   sendPromised(ctx, [ingest])
+  tellViewers(ctx, org, [jobId])
   return replyOf(results.at(-1)!.rows[0] as unknown as OfUpload)
 }
 

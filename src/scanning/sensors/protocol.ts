@@ -23,7 +23,8 @@ import { Digest, EngineName, Reason } from './result.ts'
  *
  * Blobs: `PUT /api/agent/jobs/{id}/blobs/{sha256}?fence={fence}` with the bytes as body, Content-Length and a
  * Content-Type; any 2xx means that they are stored, also when they already were. The poll is
- * `GET /api/agent/jobs?agentId={agentId}`. A failed pull is reported by an upload with `image: null`.
+ * `GET /api/agent/jobs?agentId={agentId}`, with `&wait={seconds}` where both sides have the capability `wait`: the
+ * reply is then held until there is a job, at most so long. A failed pull is reported by an upload with `image: null`.
  */
 export * from './result.ts'
 
@@ -35,7 +36,7 @@ export const MAX_LEASES = 3 // a job that loses this many runners fails with run
 export const MAX_UPLOAD_BYTES = 90 * 1024 * 1024 // below the platform's 100 MB body limit
 export const MAX_BLOB_BYTES = 90 * 1024 * 1024 // the same limit: one request, one blob
 
-export const CAPABILITIES = ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials'] as const
+export const CAPABILITIES = ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials', 'wait'] as const
 
 export const MAX_LABELS = 20
 /** What a runner says about its place ("gpu", "zone=eu"); a registry may ask for all of some. */

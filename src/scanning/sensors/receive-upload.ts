@@ -1,5 +1,6 @@
 import { putUpload, putUploadInParts } from '../../db/blobs.ts'
 import type { Env } from '../../env.ts'
+import { bodyAsSent } from '../../http/body.ts'
 import { problem } from '../../http/problems.ts'
 import { announcedBody } from './announced-body.ts'
 import { type EnvelopeHead, envelopeHead, isAddressed } from './envelope-head.ts'
@@ -23,13 +24,13 @@ type Reader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
 
 /**
  * Reads the beginning of an uploaded envelope, up to what says where it belongs, and leaves the rest as a stream.
- * Throws PAYLOAD_TOO_LARGE above the limit, BAD_REQUEST for a body that is empty or breaks off, when it was read.
+ * Throws PAYLOAD_TOO_LARGE above the limit, UNSUPPORTED_MEDIA_TYPE for a packed body, BAD_REQUEST for a body that is
+ * empty or breaks off, when it was read.
  */
 export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
-  if (!request.body) throw problem('BAD_REQUEST', 'A JSON body is required')
-  const body = beginningOf(
-    drainingReader((request.body as ReadableStream<Uint8Array<ArrayBuffer>>).getReader()),
-  )
+  const sent = bodyAsSent(request) as ReadableStream<Uint8Array<ArrayBuffer>> | null
+  if (!sent) throw problem('BAD_REQUEST', 'A JSON body is required')
+  const body = beginningOf(drainingReader(sent.getReader()))
   try {
     const length = announcedLength(request)
     if (length !== null && length > MAX_UPLOAD_BYTES) throw tooLarge()
