@@ -1,0 +1,1 @@
+export { type ReadList, type ResultHead, type ResultSource, resultInMemory } from './result-source.ts'
