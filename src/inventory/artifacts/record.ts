@@ -142,8 +142,14 @@ function leaveOldArtifacts(to: ResolvedReference, tag: string, now: number): Sta
       JSON.stringify(message),
       now,
     ),
-    statement(`UPDATE tags SET artifact = NULL WHERE +org = ?1 AND id = ${TAG} AND artifact IN (${STAND_INS})`, ...place),
-    statement(`DELETE FROM tag_artifacts WHERE org = ?1 AND tag_id = ${TAG} AND artifact IN (${LEAVING})`, ...place),
+    statement(
+      `UPDATE tags SET artifact = NULL WHERE +org = ?1 AND id = ${TAG} AND artifact IN (${STAND_INS})`,
+      ...place,
+    ),
+    statement(
+      `DELETE FROM tag_artifacts WHERE org = ?1 AND tag_id = ${TAG} AND artifact IN (${LEAVING})`,
+      ...place,
+    ),
   ]
 }
 
