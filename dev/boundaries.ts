@@ -11,7 +11,8 @@ const PROTOCOL = [
 ]
 /** What runner and Worker share beside the protocol: engines' reports become packages and findings the same way in both. */
 const NORMALISERS = 'src/scanning/normalise/index.ts'
-const BINDING = /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS)\b|env\[`SHARD_/
+const BINDING =
+  /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS|SCAN_VIEWERS)\b|env\[`SHARD_/
 const IMPORT = /^(import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]|^import\s+['"](\.[^'"]+)['"]/gm
 
 export interface Source {

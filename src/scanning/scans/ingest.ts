@@ -6,9 +6,11 @@ import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findi
 import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
 import type { Result } from '../sensors/result.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import { namedEngines, outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
+import { enginesAsked } from './result-checks.ts'
 import { type RefusedResult, type UploadedResult, uploadedResult } from './uploaded-result.ts'
 
 /** A job with an accepted upload, and its scan. */
@@ -49,6 +51,7 @@ export async function ingestScan(ctx: Context, jobId: string): Promise<void> {
   const uploaded = await uploadedResult(termsOf(ctx, job), await object.text())
   try {
     await applyResult(ctx, job, blobs, uploaded)
+    tellViewers(ctx, ctx.organization.num, [jobId, job.scan_id])
   } catch (error) {
     if (error instanceof LostRace && !(await uploadedJob(ctx, jobId)).job) return
     throw error
@@ -116,7 +119,7 @@ async function applyResult(
       artifact: place.artifact,
       scanId: job.scan_id,
       scannedAt: job.uploaded_at,
-      result,
+      result: { ...result, engines: enginesAsked(asked, result) },
       finish: ({ refused }) => {
         const shown = scanEngines(asked, result.engines, refused)
         return completeScan({ ...scan, engines: shown }, { ...place, partial: outcome.partial })
