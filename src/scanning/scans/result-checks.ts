@@ -10,7 +10,6 @@ export interface JobTerms {
   image: string
   /** Of the manifest, when the server resolved it. */
   digest: string | null
-  indexDigest: string | null
   platform: string | null
 }
 

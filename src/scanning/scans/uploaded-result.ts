@@ -12,6 +12,16 @@ export interface UploadedResult {
   image: FoundImage | null
 }
 
+/** The job that was uploaded to. */
+export interface UploadTerms extends JobTerms {
+  org: number
+  jobId: string
+  /** Of the index, when the server resolved one. */
+  indexDigest: string | null
+  /** Engines; empty for an upload without a job. */
+  asked: readonly string[]
+}
+
 /** A result that ends its scan FAILED, and why. */
 export interface RefusedResult {
   refusal: string
@@ -25,7 +35,7 @@ const UNKNOWN = { refusal: 'It is not a result envelope 1.0 or 1.1.' }
  * only where the job's own reference leaves it open. Never throws for what the document says.
  */
 export async function uploadedResult(
-  job: JobTerms & { org: number; jobId: string; asked: readonly string[] },
+  job: UploadTerms,
   text: string,
 ): Promise<UploadedResult | RefusedResult> {
   const document = parse(text)
@@ -45,10 +55,7 @@ export async function uploadedResult(
 
 export type { FoundImage }
 
-async function ownResult(
-  job: JobTerms & { org: number; jobId: string },
-  document: unknown,
-): Promise<UploadedResult | RefusedResult> {
+async function ownResult(job: UploadTerms, document: unknown): Promise<UploadedResult | RefusedResult> {
   const id = memberOf(memberOf(document, 'scan'), 'id')
   const isStandAlone = typeof id === 'string' && (await standAloneScanId(job.org, id)) === job.jobId
   const given = isStandAlone ? { ...(document as object), fence: job.fence } : document
@@ -61,7 +68,7 @@ async function ownResult(
 }
 
 /** What the server resolved, then what was asked for, then what the result says. */
-function foundImage(job: JobTerms, said: FoundImage): FoundImage {
+function foundImage(job: UploadTerms, said: FoundImage): FoundImage {
   const asked = parseReference(job.image)
   const named = asked.ok ? asked.digest : null
   return {
