@@ -59,7 +59,8 @@ async function newRow(ctx: Context, input: CreateRegistry): Promise<RegistryRow>
   }
 }
 
-const insertRegistry = (row: RegistryRow): Statement =>
+/** One row, in a statement that a condition or a conflict clause may follow. */
+export const insertRegistry = (row: RegistryRow): Statement =>
   statement(
     `INSERT INTO registries (id, num, org, name, provider, url, host, path_prefix, insecure, credentials, dek,
        kek_version, scan_method, scanners, schedule, include_tags, exclude_tags, status, next_run_at, sync_state,

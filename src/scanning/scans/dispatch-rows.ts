@@ -2,6 +2,7 @@ import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import {
   ARTIFACT_SQL,
+  artifactKey,
   IMAGE_SQL,
   type ResolvedReference,
   recordReference,
@@ -50,7 +51,7 @@ const pointScan = (to: ResolvedReference, image: ResolvedImage, scanId: string):
     to.org,
     to.registryId,
     to.repository,
-    to.digest,
+    artifactKey(to),
     to.tag,
     image.indexDigest,
     to.platform,
