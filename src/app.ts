@@ -16,7 +16,7 @@ import { registryRoutes } from './inventory/registries/index.ts'
 import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
 import { scanRoutes } from './scanning/scans/index.ts'
 import { scheduleRoutes } from './scanning/schedules/index.ts'
-import { agentRoutes } from './scanning/sensors/index.ts'
+import { agentRoutes, sensorRoutes } from './scanning/sensors/index.ts'
 
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
@@ -29,6 +29,7 @@ export const endpoints: Endpoint[] = [
   ...vulnerabilityRoutes,
   ...scanRoutes,
   ...scheduleRoutes,
+  ...sensorRoutes,
   ...agentRoutes,
 ]
 

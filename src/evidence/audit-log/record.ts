@@ -17,6 +17,9 @@ export type AuditAction =
   | 'scan.failed'
   | 'scan.cancelled'
   | 'scan.deleted'
+  | 'sensor.disabled'
+  | 'sensor.enabled'
+  | 'sensor.removed'
   | 'organization.created'
   | 'runner.created'
 
