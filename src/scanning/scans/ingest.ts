@@ -10,7 +10,7 @@ import { tellViewers } from '../tell-viewers.ts'
 import { outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
-import { resultMismatch } from './result-checks.ts'
+import { enginesAsked, resultMismatch } from './result-checks.ts'
 
 /** A job with an accepted upload, and its scan. */
 export interface UploadedJob {
@@ -117,7 +117,7 @@ async function applyResult(
       artifact: place.artifact,
       scanId: job.scan_id,
       scannedAt: job.uploaded_at,
-      result,
+      result: { ...result, engines: enginesAsked(asked, result) },
       finish: ({ refused }) => {
         const shown = scanEngines(asked, result.engines, refused)
         return completeScan({ ...scan, engines: shown }, { ...place, partial: outcome.partial })

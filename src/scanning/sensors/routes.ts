@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { AgentContext } from '../../context.ts'
+import { bodyAsSent } from '../../http/body.ts'
 import { endpoint, runners } from '../../http/endpoint.ts'
 import { agent } from '../../http/faces.ts'
 import { problem } from '../../http/problems.ts'
@@ -140,7 +141,13 @@ export const agentRoutes = [
         200: { description: 'It was there already', schema: z.strictObject({ stored: z.literal(false) }) },
         201: { description: 'Stored', schema: z.strictObject({ stored: z.literal(true) }) },
       },
-      problems: ['BAD_REQUEST', 'CONFLICT', 'PAYLOAD_TOO_LARGE', 'SERVICE_UNAVAILABLE'],
+      problems: [
+        'BAD_REQUEST',
+        'CONFLICT',
+        'PAYLOAD_TOO_LARGE',
+        'UNSUPPORTED_MEDIA_TYPE',
+        'SERVICE_UNAVAILABLE',
+      ],
     },
     async (ctx, { params, query, request }) => {
       const outcome = await putBlob(ctx, runnerOf(ctx), {
@@ -149,7 +156,7 @@ export const agentRoutes = [
         sha256: params.sha256,
         size: lengthOf(request),
         mediaType: request.headers.get('Content-Type') ?? '',
-        body: request.body,
+        body: bodyAsSent(request),
       })
       return outcome === 'stored' ? bare(201, { stored: true }) : bare(200, { stored: false })
     },
@@ -183,7 +190,7 @@ export const agentRoutes = [
       operationId: 'uploadResult',
       tags,
       summary: 'Upload the result of a leased job',
-      description: 'A result envelope 1.1. The same upload again is the same answer.',
+      description: 'A result envelope 1.1, not packed. The same upload again is the same answer.',
       responses: { 200: { description: 'Accepted; it is ingested in the background', schema: UploadReply } },
       problems: [
         'BAD_REQUEST',
