@@ -14,6 +14,7 @@ import { organizationRoutes } from './identity/organizations/index.ts'
 import { runnerRoutes } from './identity/runners/index.ts'
 import { imageRoutes } from './inventory/images/index.ts'
 import { registryRoutes } from './inventory/registries/index.ts'
+import { statusRoutes } from './operations/status/index.ts'
 import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
 import { scanRoutes } from './scanning/scans/index.ts'
 import { scheduleRoutes } from './scanning/schedules/index.ts'
@@ -22,6 +23,7 @@ import { agentRoutes } from './scanning/sensors/index.ts'
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
   ...documentRoutes,
+  ...statusRoutes,
   ...organizationRoutes,
   ...runnerRoutes,
   ...apiKeyRoutes,

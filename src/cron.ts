@@ -1,4 +1,5 @@
 import type { BaseContext } from './context.ts'
+import { EVERY_MINUTE_RUN, rememberRun } from './db/cron-runs.ts'
 import type { Database } from './db/database.ts'
 import { runnerPool } from './db/objects.ts'
 import { resendPromised } from './db/outbox.ts'
@@ -72,6 +73,13 @@ export async function handleScheduled(env: Env, execution: ExecutionContext, now
       await run(name, sweep, () => work(base, { name, db }))
     }
   }
+  const ended = {
+    ranAt: now,
+    ms: Date.now() - startedAt,
+    failures: failed.length,
+    failed: failed.slice(0, MAX_NAMED),
+  }
+  await run('directory', 'run.remember', () => base.directory.run(rememberRun(EVERY_MINUTE_RUN, ended)))
   logRun(base, startedAt, failed)
 }
 
@@ -82,7 +90,7 @@ function logRun(
 ): void {
   const outcome = failed.length > 0 ? 'failed' : 'done'
   const unit: Unit = {
-    ...{ event: 'cron', requestId, organization: null, name: 'every_minute' },
+    ...{ event: 'cron', requestId, organization: null, name: EVERY_MINUTE_RUN },
     ...{ outcome, startedAt, meter },
   }
   logUnit(env, failed.length > 0 ? 'error' : 'info', unit, {
