@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  assess,
-  CRON_LATE,
-  LIMITS,
-  RUNNERS_MISSED,
-  SLOW_ANSWER,
-} from '../../../src/operations/status/assess.ts'
-import type { BacklogName, Facts, ShardFacts } from '../../../src/operations/status/facts.ts'
+import { assess, CRON_LATE, LIMITS, RUNNERS_MISSED, SLOW_ANSWER } from '../../src/operations/status/assess.ts'
+import type { BacklogName, Facts, ShardFacts } from '../../src/operations/status/facts.ts'
 
 const AT = Date.UTC(2026, 10, 21, 12)
 const NONE = { count: 0, isAtLeast: false, oldestAt: null }
