@@ -10,7 +10,7 @@ const PROTOCOL = [
   'src/scanning/reasons.ts',
 ]
 const BINDING =
-  /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS|METRICS)\b|env\[`SHARD_/
+  /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS|SCAN_VIEWERS|METRICS)\b|env\[`SHARD_/
 const IMPORT = /^(import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]|^import\s+['"](\.[^'"]+)['"]/gm
 
 export interface Source {
