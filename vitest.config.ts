@@ -34,5 +34,6 @@ export default defineConfig({
     exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 20_000,
+    silent: 'passed-only', // the Worker's log lines stand beside what failed
   },
 })
