@@ -6,6 +6,7 @@ import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findi
 import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
 import { Result } from '../sensors/result.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import { outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
@@ -48,6 +49,7 @@ export async function ingestScan(ctx: Context, jobId: string): Promise<void> {
   const result = parseResult(await object.text())
   try {
     await applyResult(ctx, job, blobs, result)
+    tellViewers(ctx, ctx.organization.num, [jobId, job.scan_id])
   } catch (error) {
     if (error instanceof LostRace && !(await uploadedJob(ctx, jobId)).job) return
     throw error

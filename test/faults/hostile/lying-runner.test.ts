@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { compactDecrypt } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { sha256HexOfBytes } from '../../../src/crypto/tokens.ts'
+import { sha256Hex } from '../../../src/crypto/tokens.ts'
 import { blobKey } from '../../../src/db/blobs.ts'
 import type { Env } from '../../../src/env.ts'
 import { ingestScan } from '../../../src/scanning/scans/ingest.ts'
@@ -77,7 +77,7 @@ const put = async (runner: Runner, bytes: string, options: { fence?: number; sha
   const body = new TextEncoder().encode(bytes)
   return putBlob(baseAt(NOW), runner.identity, {
     ...{ wireId: job.id, fence: options.fence ?? job.lease.fence, size: body.length },
-    sha256: options.sha256 ?? (await sha256HexOfBytes(body)),
+    sha256: options.sha256 ?? (await sha256Hex(bytes)),
     mediaType: 'application/json',
     body: new Response(body).body,
   })
@@ -168,7 +168,7 @@ describe('A runner that lies about who it is', () => {
 describe('A runner that lies about blobs', () => {
   it('cannot replace what is stored under a digest', async () => {
     const bytes = '{"bomFormat":"CycloneDX"}'
-    const sha256 = await sha256HexOfBytes(new TextEncoder().encode(bytes))
+    const sha256 = await sha256Hex(bytes)
     expect(await put(honest, bytes)).toBe('stored')
     expect(await refusal(put(honest, '{"bomFormat":"lies"}     ', { sha256 }))).toBe('digest_mismatch')
     const object = await (env as unknown as Env).ARTIFACTS.get(blobKey(world.organization.num, sha256))
@@ -177,7 +177,7 @@ describe('A runner that lies about blobs', () => {
   })
 
   it('reaches no blob of another scan or organization by naming its digest', async () => {
-    const sha256 = await sha256HexOfBytes(new TextEncoder().encode('{"of":"another"}'))
+    const sha256 = await sha256Hex('{"of":"another"}')
     await (env as unknown as Env).ARTIFACTS.put(blobKey(world.organization.num, sha256), '{"of":"another"}')
     const result = resultFor(job)
     result.sboms = [{ format: 'spdx', sha256, size: 16, mediaType: 'application/json' }]
