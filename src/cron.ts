@@ -7,6 +7,7 @@ import type { Env } from './env.ts'
 import { forgetReplies } from './http/idempotency.ts'
 import { endStuckSyncs, resumeDeletions, startDueSyncs } from './inventory/registries/index.ts'
 import { deleteMarkedBlobs } from './scanning/scans/release-blobs.ts'
+import { sweepBucket } from './scanning/scans/sweep-bucket.ts'
 import { startDueSchedules } from './scanning/schedules/due.ts'
 import { expireLeases } from './scanning/sensors/expire-leases.ts'
 import {
@@ -55,6 +56,7 @@ const EVERY_MINUTE: Record<string, Sweep> = {
 export async function handleScheduled(env: Env, execution: ExecutionContext, now: number): Promise<void> {
   const base = systemBase(env, execution, now)
   await run('directory', 'replies.forget', () => base.directory.run(forgetReplies(now, SLICE * 5)))
+  await run('directory', 'bucket.sweep', () => sweepBucket(base))
   for (const name of shardNames(env)) {
     const db = tenantDb(env, name, base.directory.meter)!
     for (const [sweep, work] of Object.entries(EVERY_MINUTE)) {
