@@ -37,10 +37,13 @@ export class FakeRunner {
     return new FakeRunner(system, key, expectStatus(answer, 200).body.agentId)
   }
 
-  send(method: string, path: string, body?: unknown): Promise<Answer> {
+  /** `announced` is what Content-Length says where it is not the body's. */
+  send(method: string, path: string, body?: unknown, announced?: number): Promise<Answer> {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
     const length: Record<string, string> =
-      body === undefined ? {} : { 'Content-Length': String(new TextEncoder().encode(text).length) }
+      body === undefined
+        ? {}
+        : { 'Content-Length': String(announced ?? new TextEncoder().encode(text).length) }
     return this.system.fetch(
       new Request(`https://api.test${path}`, {
         method,

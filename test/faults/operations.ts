@@ -8,10 +8,10 @@ const destroy = (path: (story: Story) => string) => async (story: Story) =>
 const deleteScan = destroy(({ scanId }) => `/api/scans/${scanId}`)
 const deleteRegistry = destroy(({ tenant }) => `/api/registries/${tenant.registryId}`)
 
-const scheduleDaily = ({ system, tenant }: Story) =>
+const scheduleDaily = ({ system, tenant }: Story, tags: string) =>
   tenant.rows(
-    "UPDATE registries SET schedule = 'daily', next_run_at = ?, sync_started_at = ? WHERE id = ?",
-    ...[system.now, system.now, tenant.registryId],
+    "UPDATE registries SET schedule = 'daily', next_run_at = ?, sync_started_at = ?, include_tags = ? WHERE id = ?",
+    ...[system.now, system.now, tags, tenant.registryId],
   )
 
 const nothing = async () => {}
@@ -73,7 +73,7 @@ export const OPERATIONS: Record<string, Operation> = {
       await story.claimed()
       await story.request('team/app:1.1')
       story.system.queue.length = 0
-      await scheduleDaily(story)
+      await scheduleDaily(story, 'none of them')
       story.system.advance(10 * MINUTE)
       await story.runner.renew(null)
     },
@@ -83,7 +83,7 @@ export const OPERATIONS: Record<string, Operation> = {
     before: async (story) => {
       await story.uploaded()
       await story.finish()
-      await scheduleDaily(story)
+      await scheduleDaily(story, '*')
       await story.system.tick()
     },
     run: (story) => story.deliver(),

@@ -4,7 +4,7 @@ import type { Organization } from '../../src/context.ts'
 import { statement } from '../../src/db/database.ts'
 import type { Env } from '../../src/env.ts'
 import { newId } from '../../src/ids.ts'
-import { aFakeRegistry } from '../fake-registry.ts'
+import { aFakeRegistry, type FakeContent, type FakeRegistry } from '../fake-registry.ts'
 import { anOrganization } from '../world.ts'
 import { shardOf } from './canonical.ts'
 import type { System } from './system.ts'
@@ -16,6 +16,7 @@ export interface Tenant {
   /** Names of this run, for the comparison with another one. */
   names: Record<string, string>
   host: string
+  registry: FakeRegistry
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   rows<R = Record<string, unknown>>(sql: string, ...params: (string | number)[]): Promise<R[]>
 }
@@ -37,18 +38,19 @@ export async function retrying(system: System, call: () => Promise<Answer>): Pro
   }
 }
 
-export async function aTenant(system: System, method: 'cloud' | 'sensor' = 'cloud'): Promise<Tenant> {
+export async function aTenant(system: System, repositories?: FakeContent): Promise<Tenant> {
   const { organization, adminKey } = await anOrganization()
-  const { host, url } = await aFakeRegistry('open')
+  const registry = await aFakeRegistry('open', repositories)
+  const { host, url } = registry
   const registryId = newId('registry')
   const db = shardOf(organization)
   await db.run(
     statement(
       `INSERT INTO registries (id, num, org, name, provider, url, host, path_prefix, insecure, scan_method, scanners,
                                schedule, status, created_at, updated_at)
-       VALUES (?, (SELECT coalesce(max(num), 0) + 1 FROM registries), ?, 'test', 'DOCKER_REGISTRY', ?, ?, '', 1, ?,
+       VALUES (?, (SELECT coalesce(max(num), 0) + 1 FROM registries), ?, 'test', 'DOCKER_REGISTRY', ?, ?, '', 1, 'cloud',
                '["trivy","grype","syft"]', 'manual', 'ACTIVE', ?, ?)`,
-      ...[registryId, organization.num, url, host, method, system.now, system.now],
+      ...[registryId, organization.num, url, host, system.now, system.now],
     ),
   )
   const call = (verb: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
@@ -65,7 +67,7 @@ export async function aTenant(system: System, method: 'cloud' | 'sensor' = 'clou
       }),
     )
   return {
-    ...{ organization, registryId, host, call },
+    ...{ organization, registryId, host, registry, call },
     names: { [host]: 'HOST', [organization.id]: 'ORG', [organization.slug]: 'SLUG' },
     rows: (sql, ...params) => db.all(statement(sql, ...params)),
   }
