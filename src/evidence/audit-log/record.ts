@@ -21,6 +21,7 @@ export type AuditAction =
   | 'sensor.enabled'
   | 'sensor.removed'
   | 'organization.created'
+  | 'organization.keys_renewed'
   | 'runner.created'
 
 export type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>
