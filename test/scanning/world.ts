@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { expect } from 'vitest'
-import type { RegisteredAgent } from '../../src/auth/credentials.ts'
+import { REGISTERED_AGENT_SQL, type RegisteredAgent } from '../../src/auth/credentials.ts'
 import type { BaseContext, Context, Organization } from '../../src/context.ts'
 import { type Param, type Statement, statement } from '../../src/db/database.ts'
 import { directoryDb, newMeter, placedDb, shardNames, tenantDb } from '../../src/db/shards.ts'
@@ -12,12 +12,12 @@ import type { RegistryAccess } from '../../src/scanning/registry-access.ts'
 import { dispatchScan } from '../../src/scanning/scans/dispatch.ts'
 import { ingestScan } from '../../src/scanning/scans/ingest.ts'
 import { requestScan } from '../../src/scanning/scans/request.ts'
-import { completeJob } from '../../src/scanning/sensors/complete.ts'
 import { pollJob } from '../../src/scanning/sensors/hand-out.ts'
 import type { EngineName, Job, Result } from '../../src/scanning/sensors/protocol.ts'
 import { receiveUpload } from '../../src/scanning/sensors/receive-upload.ts'
 import { registerAgent } from '../../src/scanning/sensors/register.ts'
 import type { RunnerIdentity } from '../../src/scanning/sensors/runner-identity.ts'
+import { takeUpload } from '../../src/scanning/sensors/take-upload.ts'
 import { aResult, type ResultShape } from '../risk/results.ts'
 import { anOrganization } from '../world.ts'
 
@@ -180,13 +180,13 @@ export async function aRunner(
       const base = baseAt(now)
       const agent = await base.directory.first<RegisteredAgent>(
         statement(
-          `SELECT id, public_key AS publicKey, scanner_versions AS scannerVersions, capabilities,
-                  last_heartbeat_at AS lastHeartbeatAt FROM agents WHERE id = ? AND credential_id = ?`,
+          `SELECT a.id, ${REGISTERED_AGENT_SQL} FROM agents a WHERE a.id = ? AND a.credential_id = ?`,
           agentId,
           identity.credentialId,
         ),
       )
-      return (await pollJob(base, identity, agent, accessTo()))[0] ?? null
+      const [job] = await pollJob(base, identity, agent, accessTo())
+      return (job as Job | undefined) ?? null
     },
   }
 }
@@ -229,7 +229,7 @@ export async function upload(runner: Runner, body: unknown, at = T0 + MINUTE, se
     body: text,
     headers: { 'Content-Length': String(new TextEncoder().encode(text).length) },
   })
-  const reply = await completeJob(baseAt(at, sent), runner.identity, await receiveUpload(request))
+  const { reply } = await takeUpload(baseAt(at, sent), runner.identity, await receiveUpload(request))
   await settle()
   return reply
 }
