@@ -5,14 +5,18 @@ export interface EnvelopeHead {
   scanId?: unknown
   /** Of the body from before envelopes had versions. */
   requestId?: unknown
+  /** What an upload without a job is about. */
+  image?: unknown
 }
 
-/** True once nothing more can be found that matters: a fence says something only in an envelope 1.1. */
-export const isAddressed = ({ version, fence, scanId }: EnvelopeHead): boolean =>
-  scanId !== undefined && version !== undefined && (version !== '1.1' || fence !== undefined)
+/** True once nothing more can be found that matters: a fence in an envelope 1.1, the image in any other. */
+export const isAddressed = ({ version, fence, scanId, image }: EnvelopeHead): boolean =>
+  scanId !== undefined &&
+  version !== undefined &&
+  (version === '1.1' ? fence !== undefined : image !== undefined)
 
 /**
- * Reads `version`, `fence`, `requestId` and `scan.id` from the beginning of a JSON object without parsing what lies
+ * Reads `version`, `fence`, `requestId`, `image` and `scan.id` from the beginning of a JSON object without parsing what lies
  * between: a result of many megabytes is never held as a tree. Text that is not JSON gives whatever was found before.
  */
 export function envelopeHead(text: string): EnvelopeHead {
@@ -28,7 +32,8 @@ export function envelopeHead(text: string): EnvelopeHead {
     const end = endOfValue(text, start)
     if (end > text.length) break
     const key = parse(text.slice(at, keyEnd))
-    if (key === 'version' || key === 'fence' || key === 'requestId') head[key] = parse(text.slice(start, end))
+    if (key === 'version' || key === 'fence' || key === 'requestId' || key === 'image')
+      head[key] = parse(text.slice(start, end))
     if (key === 'scan')
       head.scanId = (parse(text.slice(start, end)) as { id?: unknown } | null | undefined)?.id
     const comma = skipSpace(text, end)

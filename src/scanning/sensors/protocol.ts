@@ -173,6 +173,7 @@ export type JobStatusRequest = z.infer<typeof JobStatusRequest>
 
 export const UploadReply = z.object({
   ok: z.literal(true),
+  success: z.literal(true).optional(),
   scanId: z.string(),
   imageId: z.string().nullable(),
 })

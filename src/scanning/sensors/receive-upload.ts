@@ -11,6 +11,8 @@ const FIRST_LOOK = 16 * 1024 // bytes; the head is looked at again each time twi
 
 export interface ReceivedUpload {
   head: EnvelopeHead
+  /** Bytes, as far as they are known before the end. */
+  length: number | null
   /**
    * Stores the whole body: in memory only while it is small, as a stream of announced length, or in parts where the
    * length is unknown. Throws BAD_REQUEST for a body that breaks off or is other than announced, PAYLOAD_TOO_LARGE.
@@ -37,7 +39,7 @@ export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
     const head = await readHead(body)
     if (body.ended && body.bytes === 0) throw problem('BAD_REQUEST', 'A JSON body is required')
     const store = (env: Env, key: string) => storeBody(env, key, body, length)
-    return { head, store, discard: () => body.reader.cancel() }
+    return { head, length: body.ended ? body.bytes : length, store, discard: () => body.reader.cancel() }
   } catch (error) {
     await body.reader.cancel()
     throw error
