@@ -19,7 +19,11 @@ export async function handIn(
 ): Promise<void> {
   const jobId = await jobIdOf(world, scanId)
   const key = resultKey(world.organization.num, jobId, 1, `at-${at}`)
-  await putUpload(env as unknown as Env, key, new TextEncoder().encode(JSON.stringify(document)).buffer)
+  await putUpload(
+    env as unknown as Env,
+    key,
+    new TextEncoder().encode(JSON.stringify(document)).buffer as ArrayBuffer,
+  )
   const ctx = world.at(at)
   await ctx.db.run(
     statement(
