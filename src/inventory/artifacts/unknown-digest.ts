@@ -5,7 +5,8 @@
 export const unknownDigestKey = (tag: string): string => `tag:${tag}`
 
 /** A stored digest as it is shown: null where it stands for a tag. */
-export const shownDigest = (stored: string): string | null => (stored.startsWith('sha256:') ? stored : null)
+export const shownDigest = (stored: string | null): string | null =>
+  stored?.startsWith('sha256:') ? stored : null
 
 /** `artifacts.platform` where nobody said which one was scanned. */
 export const UNKNOWN_PLATFORM = 'unknown'

@@ -35,7 +35,13 @@ export interface FindingRow extends MatchRow {
 export type FindingListRequest = PageRequest<MatchSort, MatchFilters>
 
 type Read = Omit<FindingRow, 'image' | 'layer' | 'path'> & { k0: Key; k1: Key; k2?: Key; k3?: Key }
-type Place = { imageId: string; imageName: string; tag: string | null; digest: string; layers: string | null }
+type Place = {
+  imageId: string
+  imageName: string
+  tag: string | null
+  digest: string | null
+  layers: string | null
+}
 
 const DETECTED = 'max(m.seen_at, ap.since)'
 

@@ -1,3 +1,10 @@
+declare global {
+  interface ImportMeta {
+    /** vite's: the modules that a pattern names, each to be loaded when it is wanted. */
+    glob(pattern: string, options: object): Record<string, () => Promise<unknown>>
+  }
+}
+
 /** Engines' recorded outputs (`test/fixtures/engine-outputs`), as vite hands binary files to workerd. */
 const FILES = import.meta.glob('../../fixtures/engine-outputs/*.json.gz', {
   query: '?inline',
