@@ -23,10 +23,18 @@ describe('The Go sensor', () => {
       `POST /api/agent/jobs/${ran[0]}/status 204`,
       'POST /api/agent/heartbeat 204',
     ])
-    const job = await world.job(scanId)
-    expect(job.unfenced).toBe(1)
-    expect(job.result_key).toMatch(/^orgs\//)
+    expect((await world.job(scanId)).unfenced).toBe(1)
+    const scan = await world.ended(scanId)
+    expect(scan).toMatchObject({ status: 'COMPLETE', partial: false, reason: null })
+    expect(scan.counts).toEqual({ critical: 1, high: 0, medium: 1, low: 0, unknown: 1 })
+    const findings = (await world.ours.get(`/api/scans/${scanId}/vulnerabilities`)).body.data
+    expect(findings.map((one: { cveId: string }) => one.cveId).sort()).toEqual([
+      'CVE-2024-0001',
+      'CVE-2024-0002',
+      'GHSA-aaaa-bbbb-cccc',
+    ])
     expect(await sensor.pollOnce()).toEqual([])
+    expect((await world.ended(scanId)).counts).toEqual(scan.counts)
   })
 
   it('works through several jobs one after another, one a poll', async () => {
@@ -44,7 +52,7 @@ describe('The Go sensor', () => {
     ]
     expect(ran.map((ids) => ids.length)).toEqual([1, 1, 1, 0])
     expect(new Set(ran.flat()).size).toBe(3)
-    for (const scanId of scans) expect((await world.job(scanId)).result_key).not.toBeNull()
+    for (const scanId of scans) expect((await world.ended(scanId)).status).toBe('COMPLETE')
     expect(sensor.errors).toEqual([])
   })
 
@@ -93,12 +101,19 @@ describe('The Go sensor', () => {
     expect(polled.text).not.toContain('redential')
   })
 
-  it('that reports an engine failure in its envelope has it taken all the same', async () => {
-    const scanId = await world.scan()
-    const runs = twoEngines.map((run, index) => ({ ...run, failed: index === 1 }))
+  it('whose engines failed in part gives a partial scan, and one without any a failed one', async () => {
+    let runs = twoEngines.map((run, index) => ({ ...run, failed: index === 1 }))
     const sensor = await aWarmSensor(world, { engines: () => runs })
+    const first = await world.scan()
     await sensor.pollOnce()
+    expect(await world.ended(first)).toMatchObject({ status: 'COMPLETE', partial: true })
+    runs = runs.map((run) => ({ ...run, failed: true }))
+    const second = await world.scan()
+    await sensor.pollOnce()
+    expect(await world.ended(second)).toMatchObject({
+      status: 'FAILED',
+      reason: { code: 'all_engines_failed' },
+    })
     expect(sensor.errors).toEqual([])
-    expect((await world.job(scanId)).result_key).not.toBeNull()
   })
 })

@@ -62,7 +62,10 @@ describe('5.6.1: completed', () => {
     expect((await statusOf(job, { status: 'completed' })).status).toBe(204)
     expect((await statusOf(job, { status: 'completed' })).status).toBe(204)
     expect((await world.job(scanId)).result_key).toBe(before.result_key)
-    expect((await scanOf(scanId)).status).not.toBe('COMPLETE')
+    expect(await world.ended(scanId)).toMatchObject({
+      status: 'FAILED',
+      reason: { code: 'all_engines_failed' },
+    })
   })
 
   it('without an upload ends the scan FAILED with result_missing', async () => {
@@ -298,7 +301,7 @@ describe('5.6.7: failed', () => {
     expect((await world.job(scanId)).state).toBe('leased')
     body.goOn()
     expect((await uploading).status).toBe(200)
-    expect((await world.job(scanId)).result_key).not.toBeNull()
+    expect((await world.ended(scanId)).status).toBe('COMPLETE')
     expect(await sensor.fetchJobs()).toHaveLength(1)
   })
 
@@ -310,7 +313,7 @@ describe('5.6.7: failed', () => {
       expect((await statusOf(job, { status, error: 'timeout' })).status).toBe(204)
     }
     expect((await world.job(scanId)).result_key).toBe(kept)
-    expect((await scanOf(scanId)).reason?.code).not.toBe('runner_error')
+    expect((await world.ended(scanId)).status).toBe('COMPLETE')
   })
 
   it('without an upload ends the scan, with its words cut and never refused for their length', async () => {
@@ -366,7 +369,7 @@ describe('5.6.9: after SIGTERM', () => {
     await lost(scanId)
     expect((await sensor.upload(envelopeOf(job)))!.scanId).toBe(scanId)
     await sensor.status(job.id, 'completed')
-    expect((await world.job(scanId)).result_key).not.toBeNull()
+    expect((await world.ended(scanId)).status).toBe('COMPLETE')
     expect(sensor.errors).toEqual([])
   })
 
@@ -471,6 +474,17 @@ describe('5.6.11: registration', () => {
 })
 
 describe('5.6.12: an upload whose scan.id is not a known job', () => {
+  it('is a scan of its own: 201, and 200 with the same ids again', async () => {
+    const ref = `${world.host}/team/app:3.0`
+    const scan = { id: crypto.randomUUID(), imageRef: ref, startedAt: Date.now(), finishedAt: Date.now() }
+    const envelope = goEnvelope(scan, { trivy: '0.69.3' }, twoEngines)
+    const first = await post('/api/scans/upload', envelope)
+    expect([first.status, first.body]).toEqual([201, expect.objectContaining({ ok: true })])
+    const again = await post('/api/scans/upload', envelope)
+    expect([again.status, again.body]).toEqual([200, first.body])
+    expect(await world.ended(first.body.scanId)).toMatchObject({ status: 'COMPLETE', image: ref })
+  })
+
   it('of another organization, or of no job at all, touches none of its jobs', async () => {
     const theirs = await aSensorWorld()
     const scanId = await theirs.scan()
@@ -586,7 +600,10 @@ describe('5.6.19: the envelope of odd references', () => {
     const image = { ref: 'elsewhere/x', digest: `elsewhere/x@${digest}`, name: 'repo@sha256', tag: 'abc' }
     const answer = await post('/api/scans/upload', { ...envelopeOf(job), image })
     expect([answer.status, answer.body.scanId]).toEqual([200, scanId])
-    expect((await scanOf(scanId)).image).toBe(`${world.host}/team/app:1.0`)
+    const scan = await world.ended(scanId)
+    expect(scan).toMatchObject({ status: 'COMPLETE', image: `${world.host}/team/app:1.0`, digest })
+    const stored = (await world.ours.get(`/api/images/${scan.imageId}`)).body.data
+    expect(stored.name).toBe(`${world.host}/team/app`)
   })
 })
 

@@ -4,6 +4,7 @@ import { statement } from '../../src/db/database.ts'
 import { directoryDb, newMeter } from '../../src/db/shards.ts'
 import type { Env } from '../../src/env.ts'
 import { expireLeases } from '../../src/scanning/sensors/expire-leases.ts'
+import { deliver } from '../scanning/deliver.ts'
 import { connected, dispatched } from '../scanning/over-http.ts'
 import { anOrganization, type Caller, caller, type TestOrganization } from '../world.ts'
 import type { GoEngineRun } from './go-envelope.ts'
@@ -22,6 +23,9 @@ export interface SensorWorld {
   scan(image?: string): Promise<string>
   job(scanId: string): Promise<JobRow>
   change(sql: string, ...params: (string | number | null)[]): Promise<void>
+  /** Has the uploaded result ingested, and reads the scan. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests read bodies without knowing their shape
+  ended(scanId: string): Promise<Record<string, any>>
   /** What the sweep does with leases that have run out by then. */
   sweep(now?: number): Promise<void>
 }
@@ -56,6 +60,10 @@ export async function aSensorWorld(): Promise<SensorWorld> {
     job: async (scanId) =>
       (await ours.db.first<JobRow>(statement('SELECT * FROM jobs WHERE id = ?', scanId)))!,
     change,
+    ended: async (scanId) => {
+      await deliver({ kind: 'scan.ingest', org: ours.organization.num, scanId })
+      return (await ours.get(`/api/scans/${scanId}`)).body.data
+    },
     sweep: async (now = Date.now()) => {
       await expireLeases(ours.db, now, 100)
     },
