@@ -79,7 +79,7 @@ describe('concurrency', () => {
   it('forgets a job whose lease ran out', async () => {
     const world = await aWorld()
     await scans(world, 2)
-    const runner = await aRunner()
+    const runner = await aRunner({ concurrency: 1 })
     expect(await runner.poll()).not.toBeNull()
     expect(await runner.poll()).toBeNull()
     expect(await runner.poll(T0 + 3 * MINUTE)).not.toBeNull()
