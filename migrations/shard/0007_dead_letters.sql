@@ -1,6 +1,3 @@
--- The few scans that took a job over from one that was cancelled: their result lies under the other's id.
-CREATE INDEX scans_inherited ON scans(org, job_id) WHERE job_id IS NOT NULL AND job_id <> id;
-
 -- Messages that failed at every attempt: kind and ids, what failed last, and whether they were given out again.
 CREATE TABLE dead_letters (
   id TEXT PRIMARY KEY,                          -- the promise's id: a message that dies again is the same letter
