@@ -1,7 +1,8 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context as HonoContext } from 'hono'
 import { SecretsUnavailable } from './crypto/root-keys.ts'
-import { DatabaseUnavailable } from './db/database.ts'
+import { causeOf } from './db/database.ts'
+import { StorageUnavailable } from './db/storage-unavailable.ts'
 import { documentRoutes } from './http/document.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { agent, harborguard } from './http/faces.ts'
@@ -66,7 +67,7 @@ export function createApp() {
     app.on(endpoint.route.method.toUpperCase(), honoPath(endpoint.route.path), (c) => serve(endpoint, c))
   }
   app.notFound((c) => printProblem(c, unknownRoute(pathOf(c.req.raw))))
-  app.onError((error, c) => printProblem(c, toProblem(error, c)))
+  app.onError((error, c) => printProblem(c, toProblem(causeOf(error), c)))
   return app
 }
 
@@ -89,7 +90,7 @@ function toProblem(error: Error, c: HonoContext<Hono>): Problem {
   const retry = { headers: { 'Retry-After': '5' } }
   if (error instanceof SecretsUnavailable)
     return problem('SERVICE_UNAVAILABLE', 'Secrets are not available', retry)
-  if (error instanceof DatabaseUnavailable) return problem('SERVICE_UNAVAILABLE', undefined, retry)
+  if (error instanceof StorageUnavailable) return problem('SERVICE_UNAVAILABLE', undefined, retry)
   return problem('INTERNAL_ERROR', `Something went wrong on our side (request ${c.get('base')?.requestId})`)
 }
 

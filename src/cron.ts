@@ -9,6 +9,7 @@ import { forgetReplies } from './http/idempotency.ts'
 import { endStuckSyncs, resumeDeletions, startDueSyncs } from './inventory/registries/index.ts'
 import { logUnit, type Unit } from './log.ts'
 import { deleteMarkedBlobs } from './scanning/scans/release-blobs.ts'
+import { sweepBucket } from './scanning/scans/sweep-bucket.ts'
 import { startDueSchedules } from './scanning/schedules/due.ts'
 import { expireLeases } from './scanning/sensors/expire-leases.ts'
 import {
@@ -75,6 +76,7 @@ export async function handleScheduled(env: Env, execution: ExecutionContext, now
     }
   }
   await run('directory', 'replies.forget', () => base.directory.run(forgetReplies(now, SLICE * 5)))
+  await run('directory', 'bucket.sweep', () => sweepBucket(base))
   for (const name of shardNames(env)) {
     const db = tenantDb(env, name, base.directory.meter)!
     for (const [sweep, work] of Object.entries(EVERY_MINUTE)) {
