@@ -7,6 +7,7 @@ import {
 } from '../../../src/scanning/sensors/protocol.ts'
 import type { Client } from '../client/client.ts'
 import { ServerRefused } from '../client/request.ts'
+import { isDiskFull } from '../disk-full.ts'
 import { eachLimit } from '../each-limit.ts'
 import { type StopKind, stopKind } from '../job/job-stopped.ts'
 import type { ProgressTracker } from '../job/progress.ts'
@@ -116,6 +117,7 @@ function farewell(error: unknown, stopped: StopKind | null): Farewell | null {
   if (error instanceof ServerRefused && error.status === 409) return null
   if (error instanceof ServerRefused) return failed('result_invalid', error.message)
   if (error instanceof Undeliverable) return failed('result_invalid', error.message)
+  if (isDiskFull(error)) return failed('disk_full')
   return failed('runner_error', (error as Error).name)
 }
 

@@ -223,7 +223,7 @@ export const scanRoutes = [
       tags,
       summary: 'Cancel or delete a scan',
       description:
-        'A scan that has not ended is cancelled; one that has is deleted with the outputs no other scan names. Findings stay with the image.',
+        'A scan that has not ended is cancelled, and stays so when the call is repeated within a minute; one that has ended is deleted with the outputs no other scan names. Findings stay with the image.',
       params: ScanParams,
       responses: { 200: { description: 'What was done', schema: one(DeletedScan) } },
     },
