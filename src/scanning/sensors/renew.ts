@@ -3,8 +3,9 @@ import { type Database, type Statement, statement } from '../../db/database.ts'
 import { tenantDb } from '../../db/shards.ts'
 import { parseJobWireId } from '../../ids.ts'
 import { tellViewers } from '../tell-viewers.ts'
-import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS } from './protocol.ts'
+import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS, STOPPING } from './protocol.ts'
 import { type RunnerIdentity, stayAlive } from './runner-identity.ts'
+import { leaveLine } from './wait-for-job.ts'
 
 const RENEW_BELOW = 80_000 // every second heartbeat writes; the lease left is never under two heartbeats
 
@@ -36,6 +37,7 @@ export async function renewLeases(
   input: HeartbeatRequest,
 ): Promise<HeartbeatReply> {
   if (input.agentId) stayAlive(ctx, runner, input.agentId)
+  if (input.agentId && input.status === STOPPING) await leaveLine(ctx, runner, input.agentId)
   const beats = input.jobs.flatMap((job): Beat[] => {
     const place = parseJobWireId(job.id)
     const isOwn = place && (runner.org === null || runner.org === place.org)
