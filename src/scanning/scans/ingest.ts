@@ -5,7 +5,7 @@ import { jobWireId } from '../../ids.ts'
 import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findings/index.ts'
 import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
-import { Result } from '../sensors/result.ts'
+import { type OpenBytes, openResult, type ResultHead, type ResultSource } from '../results/index.ts'
 import { outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
@@ -43,9 +43,7 @@ interface UploadedBlob {
 export async function ingestScan(ctx: Context, jobId: string): Promise<void> {
   const { job, blobs } = await uploadedJob(ctx, jobId)
   if (!job) return
-  const object = await readObject(ctx.env, ctx.organization.num, job.result_key)
-  if (!object) throw new Error('the uploaded result is not in the bucket')
-  const result = parseResult(await object.text())
+  const result = await openResult(storedBytes(ctx, job.result_key))
   try {
     await applyResult(ctx, job, blobs, result)
   } catch (error) {
@@ -80,35 +78,36 @@ async function uploadedJob(
   }
 }
 
-function parseResult(text: string): Result | null {
-  try {
-    return Result.safeParse(JSON.parse(text)).data ?? null
-  } catch {
-    return null
+const storedBytes =
+  (ctx: Context, key: string): OpenBytes =>
+  async (range) => {
+    const object = await readObject(ctx.env, ctx.organization.num, key, range)
+    if (!object) throw new Error('the uploaded result is not in the bucket')
+    return object.body
   }
-}
 
 async function applyResult(
   ctx: Context,
   job: UploadedJob,
   blobs: readonly UploadedBlob[],
-  result: Result | null,
+  result: ResultSource | null,
 ): Promise<void> {
   const asked = JSON.parse(job.scanners) as string[]
   const org = ctx.organization.num
   const terms = { ...job, wireId: jobWireId(ctx.organization.shard, org, job.job_id) }
-  const refusal = result === null ? 'It is not a result envelope 1.1.' : resultMismatch(terms, result)
+  const refusal = result === null ? 'It is not a result envelope 1.1.' : resultMismatch(terms, result.head)
   if (result === null || refusal !== null) {
     const engines = asked.map(skippedEngine)
     return fail(ctx, finished(ctx, job, engines, {}, []), reason('result_invalid', refusal ?? undefined))
   }
-  const engines = scanEngines(asked, result.engines, [])
-  const scan = finished(ctx, job, engines, namedBlobs(result, blobs), result.logs)
-  const outcome = outcomeOf(engines, result)
-  if (outcome.kind === 'failed' || result.image === null) {
+  const { head } = result
+  const engines = scanEngines(asked, head.engines, [])
+  const scan = finished(ctx, job, engines, namedBlobs(head, blobs), head.logs)
+  const outcome = outcomeOf(engines, head)
+  if (outcome.kind === 'failed' || head.image === null) {
     return fail(ctx, scan, outcome.kind === 'failed' ? outcome.reason : reason('runner_error'))
   }
-  const place = await placeOfResult(ctx, job, result.image)
+  const place = await placeOfResult(ctx, job, head.image)
   if (!place) return fail(ctx, scan, reason('registry_removed'))
   try {
     await ingestResult(ctx, {
@@ -117,7 +116,7 @@ async function applyResult(
       scannedAt: job.uploaded_at,
       result,
       finish: ({ refused }) => {
-        const shown = scanEngines(asked, result.engines, refused)
+        const shown = scanEngines(asked, head.engines, refused)
         return completeScan({ ...scan, engines: shown }, { ...place, partial: outcome.partial })
       },
     })
@@ -155,7 +154,7 @@ const finished = (
 })
 
 /** The blobs a result names, of those that this scan uploaded: no other scan's content is reached by its digest. */
-function namedBlobs(result: Result, uploaded: readonly UploadedBlob[]): Record<string, NamedBlob> {
+function namedBlobs(result: ResultHead, uploaded: readonly UploadedBlob[]): Record<string, NamedBlob> {
   const sizes = new Map(uploaded.map(({ sha256, size }) => [sha256, size]))
   const named = [
     ...result.engines.flatMap(({ name, raw }) =>

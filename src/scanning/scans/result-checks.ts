@@ -1,6 +1,6 @@
 import { parseReference } from '../../inventory/images/index.ts'
 import { normalizePlatform } from '../../inventory/registries/index.ts'
-import type { Result } from '../sensors/result.ts'
+import type { ResultHead } from '../results/index.ts'
 
 /** What a job names: all that its result may be about. */
 export interface JobTerms {
@@ -14,7 +14,7 @@ export interface JobTerms {
 }
 
 /** Why a result is not about its job; null when it is. A result changes only what its job names. */
-export function resultMismatch(job: JobTerms, result: Result): string | null {
+export function resultMismatch(job: JobTerms, result: ResultHead): string | null {
   if (result.scan.id !== job.wireId) return 'It is about another job.'
   if (result.fence !== job.fence) return 'It has the fence of another lease.'
   const { image } = result
