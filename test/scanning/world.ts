@@ -154,6 +154,12 @@ export async function aScan(world: World, wish: Wish = {}): Promise<string> {
   return scanId
 }
 
+/** What a runner registers beside its engines. */
+export interface RunnerTerms {
+  labels?: string[] | undefined
+  concurrency?: number | undefined
+}
+
 export interface Runner {
   identity: RunnerIdentity
   agentId: string
@@ -162,9 +168,9 @@ export interface Runner {
 
 /** A registered runner with a key pair of its own: of the cloud, or the sensor of a world's registry. */
 export async function aRunner(
-  options: { world?: World; engines?: readonly string[]; at?: number } = {},
+  options: { world?: World; engines?: readonly string[]; at?: number } & RunnerTerms = {},
 ): Promise<Runner> {
-  const { world, engines = ALL, at = T0 } = options
+  const { world, engines = ALL, at = T0, labels, concurrency } = options
   const identity: RunnerIdentity = {
     credentialId: newId('apiKey'),
     pool: world?.registryId ?? 'cloud',
@@ -172,7 +178,7 @@ export async function aRunner(
     registryId: world?.registryId ?? null,
     shard: world?.organization.shard ?? null,
   }
-  const agentId = await register(identity, engines, at)
+  const agentId = await register(identity, engines, at, { labels, concurrency })
   return {
     identity,
     agentId,
@@ -195,6 +201,7 @@ export async function register(
   identity: RunnerIdentity,
   engines: readonly string[],
   at: number,
+  terms: RunnerTerms = {},
 ): Promise<string> {
   const pair = (await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, [
     'deriveBits',
@@ -210,6 +217,7 @@ export async function register(
     capabilities: ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials'],
     protocolVersion: 1,
     publicKey: { kty: 'EC', crv: 'P-256', x: x!, y: y! },
+    ...terms,
   })
   return agentId
 }

@@ -17,7 +17,11 @@ export type AuditAction =
   | 'scan.failed'
   | 'scan.cancelled'
   | 'scan.deleted'
+  | 'sensor.disabled'
+  | 'sensor.enabled'
+  | 'sensor.removed'
   | 'organization.created'
+  | 'organization.keys_renewed'
   | 'runner.created'
 
 export type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>

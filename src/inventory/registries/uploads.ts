@@ -30,7 +30,8 @@ export async function uploadsRegistry(
     },
     ...{ credentials: null, dek: null, kekVersion: null },
     ...{ scanMethod: 'sensor', scanners: ['trivy', 'grype', 'syft'], schedule: 'manual' },
-    ...{ includeTags: null, excludeTags: null, status: 'ACTIVE', statusReason: null, imageCount: 0 },
+    ...{ includeTags: null, excludeTags: null, runnerLabels: [], status: 'ACTIVE', statusReason: null },
+    imageCount: 0,
     ...{ nextRunAt: null, syncState: 'idle', syncCursor: null, syncStartedAt: null, syncedAt: null },
     ...{ createdAt: ctx.now, updatedAt: ctx.now },
   }

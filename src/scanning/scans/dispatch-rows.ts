@@ -14,7 +14,7 @@ import type { DispatchRow } from './dispatch.ts'
 import { resolvedReference } from './resolved-reference.ts'
 
 export interface JobPlan {
-  /** "cloud", or the registry's id. */
+  /** "cloud", or the registry's id, with the labels that it asks for. */
   pool: string
   /** Engines asked for, and those a runner must offer to take it at once (bits). */
   wanted: number

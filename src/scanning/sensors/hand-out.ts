@@ -8,17 +8,17 @@ import { jobWireId } from '../../ids.ts'
 import { parseReference } from '../../inventory/images/index.ts'
 import { DEFAULT_PLATFORM } from '../../inventory/registries/index.ts'
 import { auditEnd, endJob, endScanOfJob, scanOfJob } from '../end-scan.ts'
-import { engineBits, enginesOf, offeredBits } from '../engine-bits.ts'
+import { enginesOf } from '../engine-bits.ts'
+import { offeredBy } from '../live-runners.ts'
 import { reason } from '../reasons.ts'
 import type { RegistryAccess } from '../registry-access.ts'
 import { tellViewers } from '../tell-viewers.ts'
 import { knowsLeases, stayAlive } from './calling-agent.ts'
 import { type ClaimedJob, claimJob } from './claim.ts'
-import { ENGINES, type Job, LEASE_SECONDS, type PlainJob, PublicJwk } from './protocol.ts'
+import { type Job, LEASE_SECONDS, type PlainJob, PublicJwk } from './protocol.ts'
 import { releaseJob } from './release.ts'
 import type { RunnerIdentity } from './runner-identity.ts'
 
-const ALL_ENGINES = engineBits(ENGINES) // of an agent that never said which it has
 const CREDENTIALS_SECONDS = 300 // a pull begins well within; the JWE is worth nothing afterwards
 
 /**
@@ -46,8 +46,7 @@ async function plainJob(
   agent: RegisteredAgent,
 ): Promise<PlainJob[]> {
   if (runner.org === null) return []
-  const versions = JSON.parse(agent.scannerVersions) as Record<string, string>
-  const offered = Object.keys(versions).length === 0 ? ALL_ENGINES : offeredBits(versions)
+  const offered = offeredBy(agent.scannerVersions)
   const labels = JSON.parse(agent.labels) as string[]
   const terms = { labels, concurrency: 1, unfenced: true }
   const claimed = await claimJob(ctx, runner, agent.id, offered, terms)
@@ -62,7 +61,7 @@ async function leaseJob(
 ): Promise<Job[]> {
   const publicKey = PublicJwk.safeParse(agent.publicKey && JSON.parse(agent.publicKey))
   if (!publicKey.success) return []
-  const offered = offeredBits(JSON.parse(agent.scannerVersions) as Record<string, string>)
+  const offered = offeredBy(agent.scannerVersions)
   const labels = JSON.parse(agent.labels) as string[]
   const terms = { labels, concurrency: agent.concurrency, unfenced: false }
   const claimed = await claimJob(ctx, runner, agent.id, offered, terms)

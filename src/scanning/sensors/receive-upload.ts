@@ -38,6 +38,7 @@ export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
     if (length !== null && length > MAX_UPLOAD_BYTES) throw tooLarge()
     const head = await readHead(body)
     if (body.ended && body.bytes === 0) throw problem('BAD_REQUEST', 'A JSON body is required')
+    if (body.ended && length !== null && body.bytes < length) throw notAsAnnounced()
     const store = (env: Env, key: string) => storeBody(env, key, body, length)
     return { head, length: body.ended ? body.bytes : length, store, discard: () => body.reader.cancel() }
   } catch (error) {
@@ -101,6 +102,7 @@ async function readHead(body: Beginning): Promise<EnvelopeHead> {
 
 async function storeBody(env: Env, key: string, body: Beginning, length: number | null): Promise<void> {
   while (!body.ended && body.bytes < HEAD_BYTES) await readOn(body)
+  if (body.ended && length !== null && body.bytes < length) throw notAsAnnounced()
   if (body.ended) return putUpload(env, key, await new Blob(body.chunks).arrayBuffer())
   if (length === null || length < body.bytes) return putUploadInParts(env, key, allChunks(body))
   const announced = announcedBody(body.reader, length, body.chunks)

@@ -20,7 +20,7 @@ const FORGOTTEN_AFTER = 30 * 24 * 3_600_000 // ms of silence: hosts with names t
  * One agent for each credential and public key (or name and hostname without a key). Registering again gives the
  * same id and renews what the runner says about itself; the key stays the one it was made with, and a disabled one
  * stays disabled. A runner of a newer protocol is told what the server speaks; one that is too old is refused with
- * `runner_too_old`. Agents of the same key that were silent for 30 days are forgotten.
+ * `runner_too_old`. Others of the same key that were silent for 30 days are forgotten, except where they are disabled.
  */
 export async function registerAgent(
   ctx: BaseContext,
@@ -32,10 +32,13 @@ export async function registerAgent(
   if (publicKey && !(await isUsablePublicKey(publicKey))) {
     throw invalid({ path: 'publicKey', message: 'is not a point on P-256' })
   }
+  const identity = await identityOf(input)
   const [, made] = await ctx.directory.batch([
     statement(
-      'DELETE FROM agents INDEXED BY agents_identity WHERE credential_id = ? AND last_heartbeat_at < ?',
+      `DELETE FROM agents INDEXED BY agents_identity
+        WHERE credential_id = ? AND identity <> ? AND last_heartbeat_at < ? AND disabled_at IS NULL`,
       runner.credentialId,
+      identity,
       ctx.now - FORGOTTEN_AFTER,
     ),
     statement(
@@ -49,7 +52,7 @@ export async function registerAgent(
        RETURNING id`,
       newId('agent'),
       runner.credentialId,
-      await identityOf(input),
+      identity,
       runner.org,
       runner.registryId,
       input.name,
