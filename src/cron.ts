@@ -6,6 +6,7 @@ import { shardNames, tenantDb } from './db/shards.ts'
 import type { Env } from './env.ts'
 import { forgetReplies } from './http/idempotency.ts'
 import { endStuckSyncs, resumeDeletions, startDueSyncs } from './inventory/registries/index.ts'
+import { forgetLeftPages } from './risk/findings/index.ts'
 import { deleteMarkedBlobs } from './scanning/scans/release-blobs.ts'
 import { startDueSchedules } from './scanning/schedules/due.ts'
 import { expireLeases } from './scanning/sensors/expire-leases.ts'
@@ -48,6 +49,7 @@ const EVERY_MINUTE: Record<string, Sweep> = {
   'artifacts.unpin': ({ now }, { db }) => unpinArtifacts(db, now),
   'blobs.delete': ({ env, now }, { db }) => deleteMarkedBlobs(env, db, now - BLOB_GRACE, SLICE),
   'jobs.forget': ({ now }, { db }) => forgetDoneJobs(db, now),
+  'pages.forget': ({ now }, { db }) => db.run(forgetLeftPages(now, SLICE)),
   'replies.forget': ({ now }, { db }) => db.run(forgetReplies(now, SLICE * 5)),
 }
 
