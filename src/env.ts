@@ -8,6 +8,7 @@ export interface Env {
   ASSETS: Fetcher
   RATE_LIMITS: DurableObjectNamespace<import('./http/rate-limit.ts').RateLimit>
   RUNNER_POOLS: DurableObjectNamespace<import('./scanning/sensors/runner-pool.ts').RunnerPool>
+  SCAN_VIEWERS: DurableObjectNamespace<import('./scanning/scan-viewers.ts').ScanViewers>
   ALLOW_PRIVATE_NETWORKS: string
   /** Bearer of the operator routes, at least 32 characters. Without it they do not exist. */
   OPERATOR_TOKEN?: string
@@ -17,8 +18,10 @@ export interface Env {
   REGISTRY_TIMEOUT_MS?: string
   /** "true" adds a `Server-Timing` header with D1 round trips and rows; tests set it. */
   EXPOSE_D1_METER?: string
-  /** "true" logs what each queue message cost: milliseconds, D1 round trips and rows; the benchmark sets it. */
-  LOG_QUEUE_COSTS?: string
+  /** The least level that is logged: debug, info, warn, error or silent; info where absent. */
+  LOG_LEVEL?: string
+  /** Analytics Engine: a data point a request, queue message and cron run, where it is bound. */
+  METRICS?: AnalyticsEngineDataset
   [shard: `SHARD_${string}`]: D1Database
 }
 

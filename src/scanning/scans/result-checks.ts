@@ -1,6 +1,7 @@
 import { parseReference } from '../../inventory/images/index.ts'
 import { normalizePlatform } from '../../inventory/registries/index.ts'
 import type { ResultHead } from '../results/index.ts'
+import { FINDING_ENGINES } from '../sensors/result.ts'
 
 /** What a job names: all that its result may be about. */
 export interface JobTerms {
@@ -12,6 +13,10 @@ export interface JobTerms {
   digest: string | null
   platform: string | null
 }
+
+/** The engines whose words count: those asked for, and what only lists packages, since grype reads syft's list. */
+export const enginesAsked = (asked: readonly string[], { engines }: ResultHead): ResultHead['engines'] =>
+  engines.filter(({ name }) => asked.includes(name) || !(FINDING_ENGINES as readonly string[]).includes(name))
 
 /** Why a result is not about its job; null when it is. A result changes only what its job names. */
 export function resultMismatch(job: JobTerms, result: ResultHead): string | null {
