@@ -10,3 +10,4 @@ CREATE TABLE ingest_pages (
   data TEXT NOT NULL,
   PRIMARY KEY (org, scan_id, attempt, page)
 ) WITHOUT ROWID;
+CREATE INDEX ingest_pages_age ON ingest_pages(written_at);

@@ -94,7 +94,7 @@ interface Usage {
 }
 
 async function watchHeap(url: string): Promise<HeapWatch> {
-  const socket = new WebSocket(url, { headers: { 'User-Agent': 'bench' } } as never)
+  const socket = new WebSocket(url, { headers: { Origin: 'http://localhost' } } as never)
   await new Promise((resolve, reject) => {
     socket.onopen = resolve
     socket.onerror = () => reject(new Error(`no inspector at ${url}`))

@@ -90,4 +90,16 @@ export class PagedStatements {
 const sizeOf = (value: Param) => (typeof value === 'string' ? value.length : 0)
 
 /** Takes away what an ingest of this scan wrote to pages. */
-export const forgetPages = (org: number, scanId: string): Statement => statement(FORGET, org, scanId)
+const forgetPages = (org: number, scanId: string): Statement => statement(FORGET, org, scanId)
+
+/** Longer than a result is tried: what was written before belongs to no ingest any more. */
+const KEPT_MS = 3 * 60 * 60 * 1000
+
+/** At most `limit` pages of one shard that an ingest left behind when it ended in between. */
+export const forgetLeftPages = (now: number, limit: number): Statement =>
+  statement(
+    `DELETE FROM ingest_pages WHERE (org, scan_id, attempt, page) IN (SELECT org, scan_id, attempt, page
+       FROM ingest_pages INDEXED BY ingest_pages_age WHERE written_at <= ? LIMIT ?)`,
+    now - KEPT_MS,
+    limit,
+  )
