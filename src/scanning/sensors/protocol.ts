@@ -38,6 +38,9 @@ export const MAX_BLOB_BYTES = 90 * 1024 * 1024 // the same limit: one request, o
 
 export const CAPABILITIES = ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials', 'wait'] as const
 
+/** The heartbeat's status of a runner that takes no more jobs: a poll of it that is held is answered. */
+export const STOPPING = 'stopping'
+
 export const MAX_LABELS = 20
 /** What a runner says about its place ("gpu", "zone=eu"); a registry may ask for all of some. */
 export const RunnerLabel = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.=/-]{0,62}$/)

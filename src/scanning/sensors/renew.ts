@@ -4,8 +4,9 @@ import { tenantDb } from '../../db/shards.ts'
 import { parseJobWireId } from '../../ids.ts'
 import { tellViewers } from '../tell-viewers.ts'
 import { stayAlive } from './calling-agent.ts'
-import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS } from './protocol.ts'
+import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS, STOPPING } from './protocol.ts'
 import type { RunnerIdentity } from './runner-identity.ts'
+import { leaveLine } from './wait-for-job.ts'
 
 const RENEW_BELOW = 80_000 // every second heartbeat writes; the lease left is never under two heartbeats
 
@@ -60,6 +61,7 @@ export async function renewLeases(
   input: HeartbeatRequest,
 ): Promise<HeartbeatReply> {
   if (input.agentId || runner.org !== null) stayAlive(ctx, runner, input.agentId ?? '')
+  if (input.agentId && input.status === STOPPING) await leaveLine(ctx, runner, input.agentId)
   await renewByLiveness(ctx, runner, input)
   const beats = input.jobs.flatMap((job): Beat[] => {
     const place = parseJobWireId(job.id)
