@@ -1,4 +1,4 @@
-const MAX_CHUNK_CHARACTERS = 600_000 // a bound value may hold 2 MB; a character takes up to 3 bytes
+const MAX_CHUNK_CHARACTERS = 330_000 // a character takes up to 3 bytes: a megabyte, of the 2 MB that a bound value may hold
 
 /** A list as JSON arrays that are each small enough for one bound value, with the index of each one's first element. */
 export function jsonChunks(list: readonly unknown[]): { from: number; json: string }[] {
