@@ -27,11 +27,11 @@ export async function decide(text: string, terms: Terms): Promise<string> {
     if (error instanceof Problem && error.status < 500) return 'refused'
     throw error
   }
-  return decideDocument(bytes, terms)
+  return decideDocument(text, terms)
 }
 
-async function decideDocument(bytes: Uint8Array<ArrayBuffer>, terms: Terms): Promise<string> {
-  const result = await openResult(async () => new Response(bytes).body!)
+async function decideDocument(text: string, terms: Terms): Promise<string> {
+  const result = await openResult(async () => new Response(text).body!)
   if (!result) return 'invalid'
   const { head } = result
   const job = { ...terms, image: `registry.test/team/app@${terms.digest}`, platform: 'linux/amd64' }
