@@ -1,3 +1,4 @@
+import { evictDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { findCredential } from '../../src/auth/credentials.ts'
@@ -88,6 +89,22 @@ describe('a poll that waits', () => {
     expect(await waiting).toEqual([wireId(world, scanId)])
     expect(waiter.claims()).toBe(2)
     expect(await pool().waiting()).toBe(0)
+  })
+
+  it('is woken by an object that slept meanwhile', async () => {
+    const waiter = await aWaiter()
+    const waiting = waiter.wait()
+    await inLine(1)
+    await evictDurableObject(pool())
+    const scanId = await scanNow()
+    expect(await waiting).toEqual([wireId(world, scanId)])
+  })
+
+  it('is answered where the object is lost', async () => {
+    const waiting = (await aWaiter()).wait()
+    await inLine(1)
+    await evictDurableObject(pool(), { webSockets: 'close' })
+    expect(await waiting).toEqual([])
   })
 
   it('asks no database while it waits: an idle one costs what a plain poll costs', async () => {
