@@ -91,9 +91,14 @@ export async function putUploadInParts(
   }
 }
 
-/** An object of the organization, or null. A key outside its prefix is never read. */
-export async function readObject(env: Env, org: number, key: string): Promise<R2ObjectBody | null> {
-  return isInside(org, key) ? reaching('bucket', env.ARTIFACTS.get(key)) : null
+/** An object of the organization, or a part of it, or null. A key outside its prefix is never read. */
+export async function readObject(
+  env: Env,
+  org: number,
+  key: string,
+  range?: { offset: number; length: number },
+): Promise<R2ObjectBody | null> {
+  return isInside(org, key) ? reaching('bucket', env.ARTIFACTS.get(key, range && { range })) : null
 }
 
 /** Deletes objects of one organization, at most 1000 in a call. Keys outside its prefix are left alone. */

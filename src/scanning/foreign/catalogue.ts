@@ -1,6 +1,6 @@
 import { isOsType, type Notes } from '../normalise/index.ts'
 import type { FindingEngine, ResultPackage } from '../sensors/result.ts'
-import type { ReadRecords } from './envelope.ts'
+import type { RecordList } from './envelope.ts'
 import { type Lister, meetingKeys, type NamedRecord, namedRecord } from './packages.ts'
 
 /** Which package a finding is about, once the package lists were read through. */
@@ -48,29 +48,29 @@ export class ForeignCatalogue {
     Pick<NamedRecord, 'type' | 'namespace' | 'name' | 'version'> | null
   >()
 
-  private readonly read: ReadRecords
+  private readonly list: RecordList
   private readonly wanted: ReadonlyMap<string, Wanted>
 
-  private constructor(read: ReadRecords, wanted: ReadonlyMap<string, Wanted>) {
-    this.read = read
+  private constructor(list: RecordList, wanted: ReadonlyMap<string, Wanted>) {
+    this.list = list
     this.wanted = wanted
   }
 
   /** Reads the list through, twice where records have no type. Sets the places of `wanted`. */
   static async of(
-    read: ReadRecords,
+    list: RecordList,
     wanted: ReadonlyMap<string, Wanted>,
     notes: Notes,
   ): Promise<ForeignCatalogue> {
-    const catalogue = new ForeignCatalogue(read, wanted)
+    const catalogue = new ForeignCatalogue(list, wanted)
     await catalogue.learn(notes)
     if (catalogue.untyped.size > 0) await catalogue.learnTypes()
     return catalogue
   }
 
   private async learn(notes: Notes): Promise<void> {
-    for await (const slice of this.read()) {
-      for (const given of slice) {
+    for await (const { records } of this.list.read()) {
+      for (const given of records) {
         const record = namedRecord(given, notes)
         if (!record) continue
         this.learnOne(record, this.listed++)
@@ -110,8 +110,8 @@ export class ForeignCatalogue {
 
   private async learnTypes(): Promise<void> {
     const silent = { count: () => {}, lines: () => [] }
-    for await (const slice of this.read()) {
-      for (const given of slice) {
+    for await (const { records } of this.list.read()) {
+      for (const given of records) {
         const record = namedRecord(given, silent)
         if (!record?.isTyped) continue
         for (const key of meetingKeys(record)) {
@@ -152,10 +152,10 @@ export class ForeignCatalogue {
   }
 
   /** The packages, in the slices of the list. */
-  async *packages(): AsyncGenerator<ResultPackage[]> {
+  async *packages(wanted?: (slice: number) => boolean): AsyncGenerator<ResultPackage[]> {
     const silent = { count: () => {}, lines: () => [] }
-    for await (const slice of this.read()) {
-      yield slice.flatMap((given) => {
+    for await (const { records } of this.list.read(wanted)) {
+      yield records.flatMap((given) => {
         const record = namedRecord(given, silent)
         return record ? [this.resultPackage(record)] : []
       })

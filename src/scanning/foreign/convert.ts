@@ -68,26 +68,23 @@ export async function convertEnvelope(
         findings: findings.count,
       },
       bytes: lists.bytes,
-      packages: slicesWanted(() => packagesOf(catalogue, made)),
-      vulnerabilities: slicesWanted(() => findings.vulnerabilities()),
-      findings: slicesWanted(() => findings.findings()),
+      packages: packagesOf(catalogue, made, lists.packages.slices),
+      vulnerabilities: (wanted) => findings.vulnerabilities(wanted),
+      findings: (wanted) => findings.findings(wanted),
     },
   }
 }
 
-const slicesWanted = <T>(read: () => AsyncIterable<readonly T[]>) =>
-  async function* (wanted: (slice: number) => boolean = () => true) {
-    let number = 0
-    for await (const slice of read()) if (wanted(number++)) yield slice
-  }
-
 const MADE_A_SLICE = 1000
 
-async function* packagesOf(catalogue: ForeignCatalogue, made: readonly MadePackage[]) {
-  yield* catalogue.packages()
-  for (let at = 0; at < made.length; at += MADE_A_SLICE)
-    yield made.slice(at, at + MADE_A_SLICE).map(madePackage)
-}
+/** The listed packages in the slices of their list, then those that were made. */
+const packagesOf = (catalogue: ForeignCatalogue, made: readonly MadePackage[], slices: number) =>
+  async function* (wanted: (slice: number) => boolean = () => true) {
+    yield* catalogue.packages(wanted)
+    for (let at = 0; at < made.length; at += MADE_A_SLICE) {
+      if (wanted(slices + at / MADE_A_SLICE)) yield made.slice(at, at + MADE_A_SLICE).map(madePackage)
+    }
+  }
 
 /** A package that only a finding names: of no type that is known. */
 const madePackage = ({ name, version, engines }: MadePackage): ResultPackage => ({

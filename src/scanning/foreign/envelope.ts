@@ -61,11 +61,21 @@ export const ForeignHead = z.object({
 })
 export type ForeignHead = z.infer<typeof ForeignHead>
 
-/** The long lists of an envelope, record by record as they stand there, in the same slices at every reading. */
+/** Some records of a list as they stand there, and the number of the first. */
+export interface Records {
+  first: number
+  records: readonly unknown[]
+}
+
+/** A long list of an envelope, in the same slices at every reading; `wanted` passes over the others, by number. */
+export interface RecordList {
+  slices: number
+  read(wanted?: (slice: number) => boolean): AsyncIterable<Records>
+}
+
 export interface ForeignLists {
-  packages: ReadRecords
-  vulnerabilities: ReadRecords
+  packages: RecordList
+  vulnerabilities: RecordList
   /** Of the whole document. */
   bytes: number
 }
-export type ReadRecords = () => AsyncIterable<readonly unknown[]>

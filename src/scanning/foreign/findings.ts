@@ -9,7 +9,7 @@ import {
 } from '../sensors/result.ts'
 import type { MadePackage, Wanted } from './catalogue.ts'
 import { listerOf } from './catalogue.ts'
-import { ForeignVulnerability, type ReadRecords } from './envelope.ts'
+import { ForeignVulnerability, type RecordList } from './envelope.ts'
 import { meetingKey } from './packages.ts'
 
 interface NamedFinding {
@@ -81,20 +81,18 @@ export class ForeignFindings {
   readonly engines = new Set<FindingEngine>()
   readonly wanted = new Map<string, Wanted>()
   readonly advisories = new Map<string, Advisory>()
-  private readonly read: ReadRecords
+  private readonly list: RecordList
 
-  private constructor(read: ReadRecords) {
-    this.read = read
+  private constructor(list: RecordList) {
+    this.list = list
   }
 
-  static async of(read: ReadRecords, notes: Notes): Promise<ForeignFindings> {
-    const findings = new ForeignFindings(read)
-    let number = 0
-    for await (const slice of read()) {
-      for (const given of slice) {
+  static async of(list: RecordList, notes: Notes): Promise<ForeignFindings> {
+    const findings = new ForeignFindings(list)
+    for await (const { first, records } of list.read()) {
+      for (const [at, given] of records.entries()) {
         const finding = namedFinding(given, notes)
-        if (finding) findings.learn(finding, number)
-        number++
+        if (finding) findings.learn(finding, first + at)
       }
     }
     const inOrder = [...findings.advisories.values()].sort((a, b) => a.record - b.record)
@@ -125,23 +123,19 @@ export class ForeignFindings {
   }
 
   /** The advisories' texts, in the slices of the list. */
-  async *vulnerabilities(): AsyncGenerator<ResultVulnerability[]> {
-    let number = 0
-    for await (const slice of this.read()) {
-      const texts: ResultVulnerability[] = []
-      for (const given of slice) {
+  async *vulnerabilities(wanted?: (slice: number) => boolean): AsyncGenerator<ResultVulnerability[]> {
+    for await (const { first, records } of this.list.read(wanted)) {
+      yield records.flatMap((given, at) => {
         const finding = namedFinding(given, silent)
-        if (finding && this.advisories.get(finding.id)?.record === number) texts.push(textOf(finding))
-        number++
-      }
-      yield texts
+        return finding && this.advisories.get(finding.id)?.record === first + at ? [textOf(finding)] : []
+      })
     }
   }
 
   /** The findings, in the slices of the list. */
-  async *findings(): AsyncGenerator<ResultFinding[]> {
-    for await (const slice of this.read()) {
-      yield slice.flatMap((given) => {
+  async *findings(wanted?: (slice: number) => boolean): AsyncGenerator<ResultFinding[]> {
+    for await (const { records } of this.list.read(wanted)) {
+      yield records.flatMap((given) => {
         const finding = namedFinding(given, silent)
         return finding ? [this.resultFinding(finding)] : []
       })

@@ -1,4 +1,3 @@
-export { type ConvertedResult, convertEnvelope } from './convert.ts'
-export type { ForeignLists } from './envelope.ts'
 export type { FoundImage } from './found-image.ts'
-export { convertLegacy } from './legacy.ts'
+export { MAX_LEGACY_BYTES } from './limits.ts'
+export { openForeign } from './open-foreign.ts'

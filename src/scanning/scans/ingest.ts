@@ -5,13 +5,13 @@ import { jobWireId } from '../../ids.ts'
 import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findings/index.ts'
 import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
-import type { Result } from '../sensors/result.ts'
+import type { OpenBytes, ResultHead } from '../results/index.ts'
 import { tellViewers } from '../tell-viewers.ts'
 import { namedEngines, outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
 import { enginesAsked } from './result-checks.ts'
-import { type RefusedResult, type UploadedResult, uploadedResult } from './uploaded-result.ts'
+import { openUploaded, type RefusedResult, type UploadedResult } from './uploaded-result.ts'
 
 /** A job with an accepted upload, and its scan. */
 export interface UploadedJob {
@@ -46,9 +46,7 @@ interface UploadedBlob {
 export async function ingestScan(ctx: Context, jobId: string): Promise<void> {
   const { job, blobs } = await uploadedJob(ctx, jobId)
   if (!job) return
-  const object = await readObject(ctx.env, ctx.organization.num, job.result_key)
-  if (!object) throw new Error('the uploaded result is not in the bucket')
-  const uploaded = await uploadedResult(termsOf(ctx, job), await object.text())
+  const uploaded = await openUploaded(termsOf(ctx, job), storedBytes(ctx, job.result_key))
   try {
     await applyResult(ctx, job, blobs, uploaded)
     tellViewers(ctx, ctx.organization.num, [jobId, job.scan_id])
@@ -84,6 +82,14 @@ async function uploadedJob(
   }
 }
 
+const storedBytes =
+  (ctx: Context, key: string): OpenBytes =>
+  async (range) => {
+    const object = await readObject(ctx.env, ctx.organization.num, key, range)
+    if (!object) throw new Error('the uploaded result is not in the bucket')
+    return object.body
+  }
+
 const askedOf = ({ scanners }: UploadedJob) => JSON.parse(scanners) as string[]
 
 function termsOf(ctx: Context, job: UploadedJob) {
@@ -104,11 +110,12 @@ async function applyResult(
     const engines = askedOf(job).map(skippedEngine)
     return fail(ctx, finished(ctx, job, engines, {}, []), reason('result_invalid', uploaded.refusal))
   }
-  const { result, image } = uploaded
-  const asked = namedEngines(askedOf(job), result.engines)
-  const engines = scanEngines(asked, result.engines, [])
-  const scan = finished(ctx, job, engines, namedBlobs(result, blobs), result.logs)
-  const outcome = outcomeOf(engines, { scan: result.scan, image })
+  const { source, image } = uploaded
+  const { head } = source
+  const asked = namedEngines(askedOf(job), head.engines)
+  const engines = scanEngines(asked, head.engines, [])
+  const scan = finished(ctx, job, engines, namedBlobs(head, blobs), head.logs)
+  const outcome = outcomeOf(engines, { scan: head.scan, image })
   if (outcome.kind === 'failed' || image === null) {
     return fail(ctx, scan, outcome.kind === 'failed' ? outcome.reason : reason('runner_error'))
   }
@@ -119,9 +126,9 @@ async function applyResult(
       artifact: place.artifact,
       scanId: job.scan_id,
       scannedAt: job.uploaded_at,
-      result: { ...result, engines: enginesAsked(asked, result) },
+      result: { ...source, head: { ...head, engines: enginesAsked(asked, head) } },
       finish: ({ refused }) => {
-        const shown = scanEngines(asked, result.engines, refused)
+        const shown = scanEngines(asked, head.engines, refused)
         return completeScan({ ...scan, engines: shown }, { ...place, partial: outcome.partial })
       },
     })
@@ -159,7 +166,7 @@ const finished = (
 })
 
 /** The blobs a result names, of those that this scan uploaded: no other scan's content is reached by its digest. */
-function namedBlobs(result: Result, uploaded: readonly UploadedBlob[]): Record<string, NamedBlob> {
+function namedBlobs(result: ResultHead, uploaded: readonly UploadedBlob[]): Record<string, NamedBlob> {
   const sizes = new Map(uploaded.map(({ sha256, size }) => [sha256, size]))
   const named = [
     ...result.engines.flatMap(({ name, raw }) =>

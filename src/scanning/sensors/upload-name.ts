@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { invalid, problem } from '../../http/problems.ts'
 import { type ImageReference, parseReference } from '../../inventory/images/index.ts'
+import { MAX_LEGACY_BYTES } from '../foreign/index.ts'
 import type { ReceivedUpload } from './receive-upload.ts'
-
-const MAX_LEGACY_BYTES = 20 * 1024 * 1024 // reports are parsed as a whole, some six times as large in memory
 
 const Id = z.string().min(1).max(200)
 const text = z.string().nullish().catch(null)

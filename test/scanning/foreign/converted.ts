@@ -1,16 +1,22 @@
-import { type ConvertedResult, convertEnvelope } from '../../../src/scanning/foreign/index.ts'
+import type { ConvertedResult } from '../../../src/scanning/foreign/convert.ts'
+import { openForeign } from '../../../src/scanning/foreign/index.ts'
+import type { OpenBytes } from '../../../src/scanning/results/index.ts'
 import { Result } from '../../../src/scanning/sensors/result.ts'
 
-/** Lists of a document in slices of `size`. */
-export const listsIn = (document: unknown, size = 1000) => {
-  const findings = (document as { findings?: Record<string, unknown> } | null)?.findings
-  const list = (name: string) =>
-    async function* () {
-      const records = findings?.[name]
-      const all = Array.isArray(records) ? records : []
-      for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
-    }
-  return { packages: list('packages'), vulnerabilities: list('vulnerabilities'), bytes: 1000 }
+/** A document as R2 gives it, in pieces of `size` bytes. */
+export const storedAs = (document: unknown, size = 50_000): OpenBytes => {
+  const bytes = new TextEncoder().encode(typeof document === 'string' ? document : JSON.stringify(document))
+  return async (range) => {
+    const part = range ? bytes.subarray(range.offset, range.offset + range.length) : bytes
+    let at = 0
+    return new ReadableStream({
+      pull(controller) {
+        if (at >= part.length) return controller.close()
+        controller.enqueue(part.slice(at, at + size))
+        at += size
+      },
+    })
+  }
 }
 
 async function all<T>(slices: AsyncIterable<readonly T[]>): Promise<T[]> {
@@ -41,6 +47,6 @@ export async function wholeOf({ source }: ConvertedResult): Promise<Result> {
 }
 
 export async function convert(document: unknown, asked: readonly string[] = [], size?: number) {
-  const converted = await convertEnvelope(document, listsIn(document, size), asked)
+  const converted = await openForeign(storedAs(document, size), asked)
   return converted && { ...(await wholeOf(converted)), found: converted.image, id: converted.id }
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { incomingOf } from '../../../src/risk/findings/incoming.ts'
+import { packageIdentity } from '../../../src/risk/findings/package-key.ts'
+import type { ResultPackage } from '../../../src/scanning/sensors/result.ts'
 import { convert } from './converted.ts'
 import { sensorEnvelope } from './go-sensor.ts'
 import { IMAGES, type Raw, recordedReports } from './recorded.ts'
@@ -26,15 +27,15 @@ const finding = (more: Raw = {}): Raw => ({
   ...more,
 })
 
-/** Package versions as ingest tells them apart. */
-const packagesOf = (result: Raw): string[] => {
-  const accepted = ['trivy', 'grype', 'syft', 'osv'] as const
-  const builds = { trivy: 1, grype: 1, osv: 1 }
-  return incomingOf(result, { accepted: [...accepted], refused: [], builds }).packages.map(
-    ({ identity: { type, namespace, name, version, distro, source } }) =>
-      `${type}/${namespace ?? ''}/${name}@${version} ${distro ?? ''} ${source?.name ?? ''}`.trim(),
-  )
-}
+/** Package versions, each once, as ingest tells them apart. */
+const packagesOf = (result: Raw): string[] => [
+  ...new Set<string>(
+    result.packages.map((listed: ResultPackage) => {
+      const { type, namespace, name, version, distro, source } = packageIdentity(listed)
+      return `${type}/${namespace ?? ''}/${name}@${version} ${distro ?? ''} ${source?.name ?? ''}`.trim()
+    }),
+  ),
+]
 
 describe('packages of an envelope 1.0', () => {
   it.each(IMAGES)(
@@ -349,7 +350,7 @@ describe('any document', () => {
 
   it('is a valid result, or none: never an error, and the same at every reading and slicing', async () => {
     await fc.assert(
-      fc.asyncProperty(anyEnvelope, fc.integer({ min: 1, max: 5 }), async (document, size) => {
+      fc.asyncProperty(anyEnvelope, fc.integer({ min: 1, max: 40 }), async (document, size) => {
         const json = JSON.parse(JSON.stringify(document))
         const whole = await convert(json, ASKED)
         expect(whole).not.toBeNull()
@@ -369,6 +370,36 @@ describe('any document', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  it('that is too large for memory is read in slices, to the same result', async () => {
+    const reports = await recordedReports('sample-amd64')
+    const document = sensorEnvelope({ ...JOB, ...reports })
+    const padding = { ...document, findings: { ...document.findings } }
+    padding.findings.vulnerabilities = document.findings.vulnerabilities.map((each, at) => ({
+      ...each,
+      padding: at < 20 ? 'é'.repeat(250_000) : '',
+    }))
+    expect(await convert(padding, ASKED)).toEqual(await convert(document, ASKED))
+  })
+
+  it.each([
+    ['a second findings', '{"version":"1.0","findings":{},"findings":{"packages":[]}}'],
+    ['a second list', '{"version":"1.0","findings":{"packages":[{"name":"a"}],"packages":[]}}'],
+    ['a broken record', '{"version":"1.0","findings":{"packages":[{"name":}]}}'],
+    ['a broken end', '{"version":"1.0","findings":{"packages":[]}'],
+    ['text behind it', '{"version":"1.0","findings":{}} x'],
+    ['a depth beyond all bounds', `{"version":"1.0","logs":${'['.repeat(5000)}${']'.repeat(5000)}}`],
+  ])('with %s is none', async (_, text) => {
+    expect(await convert(text, ASKED)).toBeNull()
+  })
+
+  it('whose members come in another order is the same', async () => {
+    const document = sensorEnvelope({ ...JOB, ...(await recordedReports('alpine')) })
+    const { version, findings, ...rest } = document
+    const { vulnerabilities, packages, ...more } = findings
+    const other = { ...rest, findings: { ...more, packages, vulnerabilities }, version }
+    expect(await convert(other, ASKED)).toEqual(await convert(document, ASKED))
   })
 
   it('of another version is none', async () => {

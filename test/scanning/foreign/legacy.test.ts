@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { convertLegacy } from '../../../src/scanning/foreign/index.ts'
+import { convertLegacy } from '../../../src/scanning/foreign/legacy.ts'
 import { normaliseReports } from '../../../src/scanning/normalise/index.ts'
 import { aResult } from '../../risk/results.ts'
 import { anOrganization, type Caller, caller, type TestOrganization } from '../../world.ts'
