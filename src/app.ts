@@ -20,7 +20,7 @@ import { statusRoutes } from './operations/status/index.ts'
 import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
 import { scanRoutes } from './scanning/scans/index.ts'
 import { scheduleRoutes } from './scanning/schedules/index.ts'
-import { agentRoutes } from './scanning/sensors/index.ts'
+import { agentRoutes, sensorRoutes } from './scanning/sensors/index.ts'
 
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
@@ -35,6 +35,7 @@ export const endpoints: Endpoint[] = [
   ...vulnerabilityRoutes,
   ...scanRoutes,
   ...scheduleRoutes,
+  ...sensorRoutes,
   ...agentRoutes,
 ]
 

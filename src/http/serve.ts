@@ -18,6 +18,9 @@ import type { Trail } from './request-log.ts'
 /** Handed out with every reply of an organization's shard, taken back by reads. */
 const BOOKMARK = 'X-D1-Bookmark'
 
+/** The least role of an organization's API key on the runner routes. */
+const AGENT_ROLE = 'ci'
+
 export type Hono = { Bindings: Env; Variables: { base: BaseContext; trail: Trail } }
 
 /** The context of a request before anybody is known. */
@@ -41,7 +44,9 @@ export async function serve(endpoint: Endpoint, c: HonoContext<Hono>): Promise<R
   if (access.kind === 'operator' && !(await isOperator(base.env, c.req.raw.headers))) throw notFound('Route')
   const ctx = access.kind === 'role' || access.kind === 'agent' ? await authenticate(endpoint, c, base) : base
   if (route.rateLimit && 'organization' in ctx) await limit(endpoint, c, ctx as Context)
-  const body = route.body ? await readBody(c.req.raw, route.maxBodyBytes) : { text: '', json: undefined }
+  const body = route.body
+    ? await readBody(c.req.raw, route.maxBodyBytes, access.kind === 'agent')
+    : { text: '', json: undefined }
   const input = validate(endpoint, c, body.json)
   const key = route.idempotency ? await idempotencyKey(c.req.raw.headers, route.operationId, body.text) : null
   const reply = key ? await once(ctx as Context, key, endpoint, input) : await endpoint.handle(ctx, input)
@@ -66,8 +71,8 @@ async function authenticate(
   const use = rememberUse(credential, base.now)
   if (use) base.defer(directoryDb(base.env, newMeter()).run(use)) // beside the request, not on its way
   if (endpoint.access.kind === 'agent') {
-    if (credential.kind === 'api_key')
-      throw problem('FORBIDDEN', 'This route is for runners: use a runner or sensor key')
+    if (credential.kind === 'api_key' && !admits(AGENT_ROLE, credential.role))
+      throw problem('FORBIDDEN', `This route is for runners: an API key needs the role ${AGENT_ROLE}`)
     return { ...base, credential }
   }
   const { organization } = credential
