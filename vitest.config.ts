@@ -31,7 +31,7 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**'],
+    exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**', 'test/schemathesis/**'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 20_000,
   },

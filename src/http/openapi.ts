@@ -100,7 +100,7 @@ function response({ description, schema, mediaTypes, headers }: ResponseContract
   return {
     description,
     ...(types.length > 0 && {
-      content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.string() }])),
+      content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.unknown() }])),
     }),
     ...(headers && Object.keys(headers).length > 0 && { headers: headersOf(headers) }),
   }
