@@ -122,7 +122,8 @@ export function problemsByStatus({
   if (route.body)
     codes.add('BAD_REQUEST').add('VALIDATION_ERROR').add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE')
   if (route.query) codes.add('VALIDATION_ERROR')
-  if (route.params) codes.add('NOT_FOUND').add('VALIDATION_ERROR')
+  if (route.params) codes.add('VALIDATION_ERROR')
+  if (route.params && access.kind !== 'agent') codes.add('NOT_FOUND') // a runner is told of a lost lease
   if (route.idempotency) codes.add('CONFLICT').add('VALIDATION_ERROR')
   if (route.rateLimit) codes.add('RATE_LIMITED')
   const byStatus = new Map<number, ProblemCode[]>()
