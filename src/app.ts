@@ -15,6 +15,7 @@ import { organizationRoutes } from './identity/organizations/index.ts'
 import { runnerRoutes } from './identity/runners/index.ts'
 import { imageRoutes } from './inventory/images/index.ts'
 import { registryRoutes } from './inventory/registries/index.ts'
+import { deadLetterRoutes } from './operations/dead-letters/index.ts'
 import { statusRoutes } from './operations/status/index.ts'
 import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
 import { scanRoutes } from './scanning/scans/index.ts'
@@ -25,6 +26,7 @@ import { agentRoutes } from './scanning/sensors/index.ts'
 export const endpoints: Endpoint[] = [
   ...documentRoutes,
   ...statusRoutes,
+  ...deadLetterRoutes,
   ...organizationRoutes,
   ...runnerRoutes,
   ...apiKeyRoutes,

@@ -1,6 +1,7 @@
 import type { BaseContext } from './context.ts'
 import { EVERY_MINUTE_RUN, rememberRun } from './db/cron-runs.ts'
 import type { Database } from './db/database.ts'
+import { forgetLetters } from './db/dead-letters.ts'
 import { runnerPool } from './db/objects.ts'
 import { resendPromised } from './db/outbox.ts'
 import { shardNames, tenantDb } from './db/shards.ts'
@@ -60,6 +61,7 @@ const EVERY_MINUTE: Record<string, Sweep> = {
   'artifacts.unpin': ({ now }, { db }) => unpinArtifacts(db, now),
   'blobs.delete': ({ env, now }, { db }) => deleteMarkedBlobs(env, db, now - BLOB_GRACE, SLICE),
   'jobs.forget': ({ now }, { db }) => forgetDoneJobs(db, now),
+  'letters.forget': ({ now }, { db }) => db.run(forgetLetters(now, SLICE * 5)),
   'replies.forget': ({ now }, { db }) => db.run(forgetReplies(now, SLICE * 5)),
 }
 

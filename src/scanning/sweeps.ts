@@ -57,23 +57,23 @@ const endWith = (
   ]
 }
 
-/** Results that arrived and were not ingested: asked for again, and given up after two hours. */
+/** Results that arrived, or were taken up again, and were not ingested: asked for again, and given up after two hours. */
 export async function rescueUploads(
   db: Database,
   now: number,
   tell: TellViewers = () => {},
 ): Promise<number> {
-  const stuck = await db.all<{ id: string; org: number; scan_id: string; uploaded_at: number }>(
+  const stuck = await db.all<{ id: string; org: number; scan_id: string; since: number }>(
     statement(
-      `SELECT id, org, scan_id, uploaded_at FROM jobs INDEXED BY jobs_uploaded
+      `SELECT id, org, scan_id, max(uploaded_at, updated_at) AS since FROM jobs INDEXED BY jobs_uploaded
         WHERE state = 'uploaded' AND uploaded_at <= ? ORDER BY uploaded_at LIMIT ?`,
       now - REINGEST_AFTER,
       SLICE,
     ),
   )
   await db.batch(
-    stuck.flatMap(({ id, org, scan_id, uploaded_at }) =>
-      uploaded_at <= now - INGEST_LIMIT
+    stuck.flatMap(({ id, org, scan_id, since }) =>
+      since <= now - INGEST_LIMIT
         ? endWith(org, scan_id, id, 'ingest_failed', now)
         : [ingestAgain(org, id, now)],
     ),

@@ -20,6 +20,7 @@ export type AuditAction =
   | 'organization.created'
   | 'organization.keys_renewed'
   | 'runner.created'
+  | 'dead_letters.replayed'
 
 export type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>
 
