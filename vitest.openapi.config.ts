@@ -6,6 +6,7 @@ export default defineConfig({
     environment: 'node',
     include: ['test/schemathesis/**/*.test.ts'],
     testTimeout: 10 * 60_000, // about a minute and a half on an idle machine
+    onConsoleLog: (log) => !log.includes('[wrangler:'), // each queue batch of the Worker
     hookTimeout: 5 * 60_000,
   },
 })

@@ -11,12 +11,13 @@ const MAX_STREAMS = 100 // as the document says
 const TOO_LARGE = 'x'.repeat(91 * 1024 * 1024)
 const TOO_LONG = 'x'.repeat(300)
 
-/** Statuses that need something that no client can do to a healthy server, with what shows them instead. */
-export const UNREACHABLE: Record<string, string> = {
-  'createRegistry 503': 'only without ROOT_KEYS: test/inventory/registries',
-  'updateRegistry 503': 'only without ROOT_KEYS: test/inventory/registries',
-  'pollJobs 503': 'only while the stored secrets are out of reach: test/scanning/ends.test.ts',
-  'putBlob 503': 'only while the blob is being deleted: test/scanning/ends.test.ts',
+/** Statuses that no client can bring a healthy server to: when they are given, and the test that shows them. */
+export const UNREACHABLE: Record<string, { when: string; test: string }> = {
+  'getStatus 503': { when: 'a database does not answer', test: 'test/operations/status.test.ts' },
+  'createRegistry 503': { when: 'ROOT_KEYS is not set', test: 'test/inventory/registries/secrets.test.ts' },
+  'updateRegistry 503': { when: 'ROOT_KEYS is not set', test: 'test/inventory/registries/secrets.test.ts' },
+  'pollJobs 503': { when: 'a database does not answer', test: 'test/faults/storage-faults.test.ts' },
+  'putBlob 503': { when: 'the same blob is being deleted', test: 'test/scanning/ends.test.ts' },
 }
 
 type Note = (operationId: string, status: number) => void

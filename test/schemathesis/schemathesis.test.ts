@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { notRun } from '../e2e/not-run.ts'
@@ -45,6 +47,7 @@ it('a client meets every documented status of every operation, but for those tha
     statuses.filter((status) => !seen.get(id)?.has(status)).map((status) => `${id} ${status}`),
   )
   expect(unseen.sort()).toEqual(Object.keys(UNREACHABLE).sort())
+  for (const { test } of Object.values(UNREACHABLE)) expect(existsSync(join(root, test)), test).toBe(true)
 })
 
 it('no operation answers a status that its document does not name, but 405 for a method it does not have', () => {
