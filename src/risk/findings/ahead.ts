@@ -8,9 +8,9 @@ import type { IngestInput } from './ingest.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { matchDelta } from './match-totals.ts'
-import { saidJson } from './merge.ts'
 import { recountOthers } from './others.ts'
 import type { Plan, PlannedMatch } from './plan.ts'
+import { saidText } from './said.ts'
 import { nextSerial, sameSerial } from './serial.ts'
 import { begun, scanWork } from './unfinished.ts'
 
@@ -102,7 +102,7 @@ function matchSlices(plan: Plan, limits: BatchLimits): Slice[] {
   const slices: Slice[] = []
   for (const match of plan.matches) {
     if (match.born === 0) continue
-    const characters = 150 + saidJson(match.said).length
+    const characters = 150 + saidText(match.said, match.merged.vector).length
     const pairs = plan.state.holders.get(match.package) ?? 1
     const last = slices.at(-1)
     if (last && last.characters + characters <= limits.characters && last.pairs + pairs <= limits.pairs) {

@@ -13,7 +13,7 @@ export interface MatchRow {
   cvss: number | null
   cvssVector: string | null
   fixedVersion: string | null
-  /** JSON {engine: Verdict}. */
+  /** As `readSaid` reads it with `cvssVector`. */
   said: string
   trivyFirst: number | null
   grypeFirst: number | null

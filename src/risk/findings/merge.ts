@@ -7,7 +7,7 @@ import {
   type Severity,
 } from '../../scanning/sensors/result.ts'
 
-/** What one engine says about a match, as `matches.said` stores it. `cvss` is 0.0 to 10.0. */
+/** What one engine says about a match, about a match. `cvss` is 0.0 to 10.0. */
 export interface Verdict {
   severity: Severity
   cvss: number | null
@@ -65,10 +65,6 @@ export function mergeVerdicts(said: Said): Merged {
     fixedVersion: fixed ? fixed.fixedVersions.join(', ') : null,
   }
 }
-
-/** One text for one meaning: engines in order, members in order. */
-export const saidJson = (said: Said): string =>
-  JSON.stringify(Object.fromEntries(FINDING_ENGINES.flatMap((e) => (said[e] ? [[e, said[e]]] : []))))
 
 export const sameVerdict = (a: Verdict | undefined, b: Verdict | undefined): boolean =>
   JSON.stringify(a) === JSON.stringify(b)

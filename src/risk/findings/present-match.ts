@@ -2,9 +2,9 @@ import { vulnerabilityId } from '../../ids.ts'
 import { SEVERITIES } from '../../scanning/sensors/result.ts'
 import { type ENGINE_BIT, enginesOf } from './engines.ts'
 import type { MatchRow } from './match-row.ts'
-import type { Said } from './merge.ts'
 import { identityOf, renderPurl } from './package-key.ts'
 import type { FindingRow } from './read.ts'
+import { readSaid } from './said.ts'
 import { TRIAGE_STATUSES } from './triage-status.ts'
 
 const instant = (time: number) => new Date(time).toISOString()
@@ -35,7 +35,7 @@ export function presentMatch(row: MatchRow, engines = row.engines, detectedAt = 
 
 /** What each engine says, and the build of its database that first said so. */
 function presentVerdicts(row: MatchRow, engines: number) {
-  const said = JSON.parse(row.said) as Said
+  const said = readSaid(row.said, row.cvssVector)
   const first = { trivy: row.trivyFirst, grype: row.grypeFirst, osv: row.osvFirst }
   const verdicts = enginesOf(engines).flatMap((engine) => {
     const verdict = said[engine]
