@@ -21,6 +21,8 @@ export default defineConfig({
           REGISTRY_TIMEOUT_MS: '1000',
           OPERATOR_TOKEN: secret(32),
           ROOT_KEYS: JSON.stringify({ active: 'test', keys: { test: secret(32) } }),
+          HG_FUZZ_CASES: process.env.HG_FUZZ_CASES ?? '',
+          HG_FUZZ_SEED: process.env.HG_FUZZ_SEED ?? '',
           TEST_DIRECTORY_MIGRATIONS: await readD1Migrations('migrations/directory'),
           TEST_SHARD_MIGRATIONS: await readD1Migrations('migrations/shard'),
         },

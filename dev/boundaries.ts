@@ -9,7 +9,8 @@ const PROTOCOL = [
   'src/scanning/sensors/result.ts',
   'src/scanning/reasons.ts',
 ]
-const BINDING = /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS)\b|env\[`SHARD_/
+const BINDING =
+  /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS|SCAN_VIEWERS)\b|env\[`SHARD_/
 const IMPORT = /^(import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]|^import\s+['"](\.[^'"]+)['"]/gm
 
 export interface Source {

@@ -17,6 +17,7 @@ import {
   rescueUploads,
   unpinArtifacts,
 } from './scanning/sweeps.ts'
+import { type TellViewers, tellViewers } from './scanning/tell-viewers.ts'
 import { systemBase } from './system-context.ts'
 
 interface Shard {
@@ -30,16 +31,23 @@ type Sweep = (base: BaseContext, shard: Shard) => Promise<unknown>
 const SLICE = 200 // messages, leases and rows that one sweep takes
 const BLOB_GRACE = 60_000 // ms; the request that marked them deletes them itself
 
+/** Wakes the streams that show what a sweep changed. */
+const tellFrom =
+  (base: BaseContext): TellViewers =>
+  (org, ids) =>
+    tellViewers(base, org, ids)
+
 /** What runs every minute, over every shard. Each may run twice, late, or at the same time as another. */
 const EVERY_MINUTE: Record<string, Sweep> = {
   'outbox.resend': ({ env, now }, { db }) => resendPromised(env, db, now, SLICE),
-  'leases.expire': async ({ env, now }, { name, db }) => {
-    const { requeued } = await expireLeases(db, now, SLICE)
-    await Promise.all(requeued.map((pool) => runnerPool(env, pool).announce(name, now)))
+  'leases.expire': async (base, { name, db }) => {
+    const { env, now } = base
+    const { requeued } = await expireLeases(db, now, SLICE, tellFrom(base))
+    await Promise.all(requeued.map((pool) => runnerPool(env, pool).announce(name, now, true)))
   },
-  'scans.overdue': ({ now }, { db }) => endOverdueScans(db, now),
-  'scans.unrunnable': ({ directory, now }, { db }) => endUnrunnableScans(directory, db, now),
-  'uploads.rescue': ({ now }, { db }) => rescueUploads(db, now),
+  'scans.overdue': (base, { db }) => endOverdueScans(db, base.now, tellFrom(base)),
+  'scans.unrunnable': (base, { db }) => endUnrunnableScans(base.directory, db, base.now, tellFrom(base)),
+  'uploads.rescue': (base, { db }) => rescueUploads(db, base.now, tellFrom(base)),
   'pools.repair': ({ env, now }, { name, db }) => repairHints(env, db, name, now),
   'syncs.due': (base, { db }) => startDueSyncs(base, db),
   'syncs.stuck': ({ now }, { db }) => endStuckSyncs(db, now),

@@ -8,6 +8,7 @@ export interface Env {
   ASSETS: Fetcher
   RATE_LIMITS: DurableObjectNamespace<import('./http/rate-limit.ts').RateLimit>
   RUNNER_POOLS: DurableObjectNamespace<import('./scanning/sensors/runner-pool.ts').RunnerPool>
+  SCAN_VIEWERS: DurableObjectNamespace<import('./scanning/scan-viewers.ts').ScanViewers>
   ALLOW_PRIVATE_NETWORKS: string
   /** Bearer of the operator routes, at least 32 characters. Without it they do not exist. */
   OPERATOR_TOKEN?: string

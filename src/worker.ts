@@ -4,6 +4,7 @@ import type { Env } from './env.ts'
 import { handleQueue, type WorkMessage } from './queue.ts'
 
 export { RateLimit } from './http/rate-limit.ts'
+export { ScanViewers } from './scanning/scan-viewers.ts'
 export { RunnerPool } from './scanning/sensors/runner-pool.ts'
 
 const app = createApp()

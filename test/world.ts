@@ -4,13 +4,14 @@ import type { Organization } from '../src/context.ts'
 import { newMeter, placedDb } from '../src/db/shards.ts'
 import type { Env } from '../src/env.ts'
 import { undocumented } from './contract/conformance.ts'
+import { firstOf } from './event-stream.ts'
 
 const BASE = 'https://api.test'
 
 // biome-ignore lint/suspicious/noExplicitAny: tests read bodies without knowing their shape
 export type Json = Record<string, any>
 
-/** A reply read to its end. `body` is the parsed JSON, or null where there is none. */
+/** A reply read to its end, of an event stream the data of its first event. `body` is the parsed JSON, or null where there is none. */
 export interface Answer {
   status: number
   headers: Headers
@@ -64,7 +65,8 @@ export function caller(key: string | null, fixed: Json = {}): Caller {
 }
 
 async function read(response: Response): Promise<Answer> {
-  const text = await response.text()
+  const isStream = response.headers.get('Content-Type') === 'text/event-stream' && response.body !== null
+  const text = isStream ? await firstOf(response.body!) : await response.text()
   const charged = /trips=(\d+) read=(\d+) written=(\d+)/.exec(response.headers.get('Server-Timing') ?? '')
   const [trips = 0, rowsRead = 0, written = 0] = (charged?.slice(1) ?? []).map(Number)
   const isJson = response.headers.get('Content-Type')?.includes('json')

@@ -9,5 +9,9 @@ export const takeFromBucket = (
   now: number,
 ): Promise<RateLimitState> => env.RATE_LIMITS.get(env.RATE_LIMITS.idFromName(name)).take(rule, now)
 
-/** The hints of one pool of runners: "cloud", or a registry's id. */
+/** Who watches an organization's scans. One Durable Object an organization. */
+export const scanViewers = (env: Env, org: number) =>
+  env.SCAN_VIEWERS.get(env.SCAN_VIEWERS.idFromName(String(org)))
+
+/** The hints and the waiting polls of one pool of runners: "cloud", or a registry's id. */
 export const runnerPool = (env: Env, pool: string) => env.RUNNER_POOLS.get(env.RUNNER_POOLS.idFromName(pool))

@@ -2,6 +2,14 @@ import { Problem, problem } from './problems.ts'
 
 const MAX_JSON_BYTES = 1024 * 1024 // no documented body comes near it
 
+/** The bytes as they were sent. A Content-Encoding is UNSUPPORTED_MEDIA_TYPE: nothing that a client packed is unpacked. */
+export function bodyAsSent(request: Request): ReadableStream<Uint8Array> | null {
+  const encoding = request.headers.get('Content-Encoding')?.trim().toLowerCase()
+  if (encoding && encoding !== 'identity')
+    throw problem('UNSUPPORTED_MEDIA_TYPE', 'A Content-Encoding is not accepted: send the body unpacked')
+  return request.body
+}
+
 /**
  * Reads a JSON body of bounded size. Another media type is UNSUPPORTED_MEDIA_TYPE, more bytes are
  * PAYLOAD_TOO_LARGE, a document that is empty or malformed or breaks off is BAD_REQUEST.
@@ -24,12 +32,13 @@ export async function readBody(
 async function readText(request: Request, maxBytes: number): Promise<string> {
   const tooLarge = () => problem('PAYLOAD_TOO_LARGE', `The body is larger than ${maxBytes} bytes`)
   if (Number(request.headers.get('Content-Length') ?? 0) > maxBytes) throw tooLarge()
-  if (!request.body) return ''
+  const body = bodyAsSent(request)
+  if (!body) return ''
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
   let text = ''
   let bytes = 0
   try {
-    for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+    for await (const chunk of body) {
       bytes += chunk.byteLength
       if (bytes > maxBytes) throw tooLarge()
       text += decoder.decode(chunk, { stream: true })

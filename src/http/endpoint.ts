@@ -39,6 +39,8 @@ export interface Route<P, Q, B> {
   params?: P
   /** Unknown query parameters are ignored; lists say so in `meta.ignored`. */
   query?: Q
+  /** Request headers, for the document: the handler reads them from `request`. */
+  headers?: z.ZodObject
   /** JSON body. The routes that take a stream leave it out and read `request` themselves. */
   body?: B
   /** Above this the body is refused with PAYLOAD_TOO_LARGE; default 1 MB. */

@@ -71,6 +71,7 @@ export function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, r
     request: {
       ...(route.params && { params: route.params as z.ZodObject }),
       ...(route.query && { query: route.query as z.ZodObject }),
+      ...(route.headers && { headers: route.headers }),
       ...(route.idempotency && { headers: IdempotencyHeader }),
       ...(route.body && {
         body: { required: true, content: { 'application/json': { schema: route.body } } },

@@ -6,6 +6,7 @@ import { BEST_RUNNER_WAIT, LIVENESS } from './bounds.ts'
 import { auditEnd, endJob, endScan } from './end-scan.ts'
 import { offeredBits } from './engine-bits.ts'
 import { type ReasonCode, reason } from './reasons.ts'
+import type { TellViewers } from './tell-viewers.ts'
 
 const HOUR = 3_600_000
 const REINGEST_AFTER = 10 * 60_000 // longer than an ingest and its retries take
@@ -14,7 +15,11 @@ const DONE_KEPT = 3 * 24 * HOUR // repeated calls of runners are answered that l
 const SLICE = 100 // rows a sweep takes at once, of one shard
 
 /** Scans whose time is up: nobody took them within 24 hours, or they took longer than 60 minutes. */
-export async function endOverdueScans(db: Database, now: number): Promise<number> {
+export async function endOverdueScans(
+  db: Database,
+  now: number,
+  tell: TellViewers = () => {},
+): Promise<number> {
   const overdue = await db.all<{ id: string; org: number; started_at: number | null; job_id: string | null }>(
     statement(
       `SELECT s.id, s.org, s.started_at, s.job_id FROM scans s INDEXED BY scans_deadline
@@ -29,6 +34,10 @@ export async function endOverdueScans(db: Database, now: number): Promise<number
     overdue.flatMap(({ id, org, started_at, job_id }) =>
       endWith(org, id, job_id, started_at === null ? 'no_runner' : 'timeout', now),
     ),
+  )
+  tellEach(
+    tell,
+    overdue.map(({ org, id, job_id }) => ({ org, ids: [id, job_id] })),
   )
   return overdue.length
 }
@@ -49,7 +58,11 @@ const endWith = (
 }
 
 /** Results that arrived and were not ingested: asked for again, and given up after two hours. */
-export async function rescueUploads(db: Database, now: number): Promise<number> {
+export async function rescueUploads(
+  db: Database,
+  now: number,
+  tell: TellViewers = () => {},
+): Promise<number> {
   const stuck = await db.all<{ id: string; org: number; scan_id: string; uploaded_at: number }>(
     statement(
       `SELECT id, org, scan_id, uploaded_at FROM jobs INDEXED BY jobs_uploaded
@@ -65,7 +78,20 @@ export async function rescueUploads(db: Database, now: number): Promise<number> 
         : [ingestAgain(org, id, now)],
     ),
   )
+  tellEach(
+    tell,
+    stuck.map(({ org, id, scan_id }) => ({ org, ids: [id, scan_id] })),
+  )
   return stuck.length
+}
+
+/** One call for each organization, whose streams look at their rows themselves. */
+function tellEach(tell: TellViewers, changes: readonly { org: number; ids: (string | null)[] }[]): void {
+  for (const [org, ofOrg] of Map.groupBy(changes, (change) => change.org))
+    tell(
+      org,
+      ofOrg.flatMap(({ ids }) => ids),
+    )
 }
 
 /** One promise at a time for each job: the row's id is the job's, so that sweeps do not pile them up. */
@@ -95,12 +121,17 @@ export async function repairHints(env: Env, db: Database, shard: string, now: nu
       SLICE,
     ),
   )
-  await Promise.all(pools.map(({ pool }) => runnerPool(env, pool).announce(shard, now)))
+  await Promise.all(pools.map(({ pool }) => runnerPool(env, pool).announce(shard, now, true)))
   return pools.length
 }
 
 /** Queued jobs of a pool with live runners of which none offers an engine asked for: they would wait in vain. */
-export async function endUnrunnableScans(directory: Database, db: Database, now: number): Promise<number> {
+export async function endUnrunnableScans(
+  directory: Database,
+  db: Database,
+  now: number,
+  tell: TellViewers = () => {},
+): Promise<number> {
   const waiting = await db.all<{ id: string; org: number; scan_id: string; pool: string; wanted: number }>(
     statement(
       `SELECT id, org, scan_id, pool, wanted FROM jobs INDEXED BY jobs_claim
@@ -123,6 +154,10 @@ export async function endUnrunnableScans(directory: Database, db: Database, now:
   const offered = live.reduce((bits, row) => bits | offeredBits(JSON.parse(row.scanner_versions)), 0)
   const vain = waiting.filter(({ wanted }) => (wanted & offered) === 0)
   await db.batch(vain.flatMap(({ org, scan_id, id }) => endWith(org, scan_id, id, 'engine_unavailable', now)))
+  tellEach(
+    tell,
+    vain.map(({ org, id, scan_id }) => ({ org, ids: [id, scan_id] })),
+  )
   return vain.length
 }
 

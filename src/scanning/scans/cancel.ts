@@ -1,6 +1,7 @@
 import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import { auditEnd } from '../end-scan.ts'
+import { tellViewers } from '../tell-viewers.ts'
 
 /** The first of the scans that follow ?2 and have not ended: it takes the job over. */
 const HEIR = `(SELECT f.id FROM scans f INDEXED BY scans_followers
@@ -24,6 +25,7 @@ export async function cancelScan(ctx: Context, scan: { id: string; jobId: string
     ),
     auditEnd(ctx, org, scan.id, { status: 'CANCELLED', reason: null }),
   ])
+  tellViewers(ctx, org, [scan.id])
 }
 
 /** The heir gets job and uploaded blobs and leads the others; without one the job ends. */

@@ -9,6 +9,7 @@ import { auditEnd, endScan } from '../end-scan.ts'
 import { engineBits, neededBits, offeredBits } from '../engine-bits.ts'
 import { type ReasonCode, reason, type ScanReason } from '../reasons.ts'
 import { REGISTRY_PLACE_SQL, type RegistryAccess, type RegistryPlace } from '../registry-access.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import { dispatchResolved, dispatchUnresolved } from './dispatch-rows.ts'
 
 export interface DispatchRow extends RegistryPlace {
@@ -56,6 +57,7 @@ export async function dispatchScan(
     resolved ? dispatchResolved(ctx, scan, resolved, job) : dispatchUnresolved(ctx, scan, job),
   )
   ctx.defer(runnerPool(ctx.env, pool).announce(ctx.organization.shard, ctx.now))
+  tellViewers(ctx, ctx.organization.num, [scanId])
 }
 
 /** The scan with its registry, while nothing was done about it yet. */
@@ -112,6 +114,7 @@ async function failScan(ctx: Context, scan: DispatchRow, why: ScanReason): Promi
     ...endScan(org, scan.scan_id, ending, ctx.now),
     auditEnd(ctx, org, scan.scan_id, ending),
   ])
+  tellViewers(ctx, org, [scan.scan_id])
 }
 
 /** Ends a scan that could not be dispatched however often it was tried. One that was after all stays as it is. */

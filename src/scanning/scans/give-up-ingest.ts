@@ -2,6 +2,7 @@ import type { Context } from '../../context.ts'
 import { EXPECT_ONE_CHANGE, LostRace, statement } from '../../db/database.ts'
 import { auditEnd, endScanOfDoneJob, scanOfJob } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
+import { tellViewers } from '../tell-viewers.ts'
 
 /** Ends a scan whose result could not be stored however often it was tried. One that was stored after all stays. */
 export async function giveUpIngest(ctx: Context, jobId: string): Promise<void> {
@@ -20,6 +21,7 @@ export async function giveUpIngest(ctx: Context, jobId: string): Promise<void> {
       ...endScanOfDoneJob(org, jobId, ending, ctx.now),
       auditEnd(ctx, org, scanOfJob(org, jobId), ending),
     ])
+    tellViewers(ctx, org, [jobId])
   } catch (error) {
     if (!(error instanceof LostRace)) throw error
   }

@@ -6,10 +6,11 @@ import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findi
 import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
 import { Result } from '../sensors/result.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import { outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
-import { resultMismatch } from './result-checks.ts'
+import { enginesAsked, resultMismatch } from './result-checks.ts'
 
 /** A job with an accepted upload, and its scan. */
 export interface UploadedJob {
@@ -48,6 +49,7 @@ export async function ingestScan(ctx: Context, jobId: string): Promise<void> {
   const result = parseResult(await object.text())
   try {
     await applyResult(ctx, job, blobs, result)
+    tellViewers(ctx, ctx.organization.num, [jobId, job.scan_id])
   } catch (error) {
     if (error instanceof LostRace && !(await uploadedJob(ctx, jobId)).job) return
     throw error
@@ -115,7 +117,7 @@ async function applyResult(
       artifact: place.artifact,
       scanId: job.scan_id,
       scannedAt: job.uploaded_at,
-      result,
+      result: { ...result, engines: enginesAsked(asked, result) },
       finish: ({ refused }) => {
         const shown = scanEngines(asked, result.engines, refused)
         return completeScan({ ...scan, engines: shown }, { ...place, partial: outcome.partial })

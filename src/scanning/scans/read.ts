@@ -1,5 +1,6 @@
 import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
+import { placedDb } from '../../db/shards.ts'
 import { allOf, raw, sql } from '../../db/sql.ts'
 import { keyset } from '../../http/keyset.ts'
 import type { Key } from '../../http/page-cursor.ts'
@@ -123,6 +124,28 @@ export async function readScanStatus(ctx: Context, scanId: string) {
   )
   if (!row) throw notFound('Scan')
   return presentStatus(row)
+}
+
+export type ScanProgress = ReturnType<typeof presentStatus>
+
+/**
+ * The same for who waits for a change, with the job that the scan's progress comes from. The session is its own and
+ * begins at the primary, so that a change just told is seen. One round trip. Throws NOT_FOUND.
+ */
+export async function readScanProgress(
+  ctx: Context,
+  scanId: string,
+): Promise<{ progress: ScanProgress; jobId: string | null }> {
+  const { num, shard } = ctx.organization
+  const row = await placedDb(ctx.env, shard, ctx.directory.meter).first<ScanRow & { job: string | null }>(
+    statement(
+      `SELECT ${SCAN_COLUMNS}, j.id AS job FROM scans s ${SCAN_JOB} WHERE s.org = ? AND s.id = ?`,
+      num,
+      scanId,
+    ),
+  )
+  if (!row) throw notFound('Scan')
+  return { progress: presentStatus(row), jobId: row.job }
 }
 
 /** Where a scan's findings are: its artifact, of now. */

@@ -2,6 +2,7 @@ import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import { auditEnd, endJob, endScan } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import { releaseBlobs } from './release-blobs.ts'
 
 /**
@@ -26,6 +27,11 @@ export async function endScansOfRegistry(ctx: Context, registryId: string, limit
       ...(job_id === null ? [] : [endJob(org, job_id, ctx.now)]),
       auditEnd(ctx, org, id, ending),
     ]),
+  )
+  tellViewers(
+    ctx,
+    org,
+    running.flatMap(({ id, job_id }) => [id, job_id]),
   )
   return running.length
 }

@@ -1,6 +1,6 @@
 import { parseReference } from '../../inventory/images/index.ts'
 import { normalizePlatform } from '../../inventory/registries/index.ts'
-import type { Result } from '../sensors/result.ts'
+import { FINDING_ENGINES, type Result } from '../sensors/result.ts'
 
 /** What a job names: all that its result may be about. */
 export interface JobTerms {
@@ -12,6 +12,10 @@ export interface JobTerms {
   digest: string | null
   platform: string | null
 }
+
+/** The engines whose words count: those asked for, and what only lists packages, since grype reads syft's list. */
+export const enginesAsked = (asked: readonly string[], { engines }: Result): Result['engines'] =>
+  engines.filter(({ name }) => asked.includes(name) || !(FINDING_ENGINES as readonly string[]).includes(name))
 
 /** Why a result is not about its job; null when it is. A result changes only what its job names. */
 export function resultMismatch(job: JobTerms, result: Result): string | null {

@@ -12,6 +12,8 @@ import { findingsOfScan, listScans, readScan, readScanStatus, SCAN_LIST } from '
 import { requestScan } from './request.ts'
 import {
   DeletedScan,
+  EventsHeaders,
+  EventsQuery,
   RawParams,
   RequestScan,
   SbomQuery,
@@ -21,6 +23,7 @@ import {
   ScanRequested,
   ScanStatus,
 } from './schemas.ts'
+import { streamScan } from './stream.ts'
 
 const one = <Schema extends z.ZodType>(schema: Schema) => z.strictObject({ data: schema })
 const tags = ['Scans']
@@ -32,6 +35,18 @@ const requested = (scanId: string) =>
     { scanId, status: 'PENDING', message: 'Scan queued', url: `/dashboard/scans/${scanId}` },
     { Location: `/api/scans/${scanId}` },
   )
+
+const EVENTS_DESCRIPTION = `Each event's data is the object of \`GET /api/scans/{scanId}/status\` (ScanStatus) on one line. \`progress\`: the scan
+goes on. \`end\`: its last state; the stream closes behind it. Ids only grow, and a state is not sent twice. A line that
+begins with a colon comes every 15 seconds while nothing changes. After five minutes the stream closes; a client that asks again with
+the last id goes on where it was, as EventSource does by itself. An organization may have 100 streams open.`
+
+const watchingOf = (scanId: string, queried: string | undefined, { headers, method, signal }: Request) => ({
+  scanId,
+  lastEventId: headers.get('Last-Event-ID') ?? queried ?? null,
+  client: signal,
+  isHead: method === 'HEAD',
+})
 
 export const scanRoutes = [
   endpoint(
@@ -101,6 +116,32 @@ export const scanRoutes = [
       responses: { 200: { description: 'Its progress', schema: one(ScanStatus) } },
     },
     async (ctx, { params }) => data(await readScanStatus(ctx, params.scanId)),
+  ),
+  endpoint(
+    harborguard,
+    role('viewer'),
+    {
+      method: 'get',
+      path: '/api/scans/{scanId}/events',
+      operationId: 'streamScanEvents',
+      tags,
+      summary: 'Follow how far a scan is',
+      description: EVENTS_DESCRIPTION,
+      params: ScanParams,
+      query: EventsQuery,
+      headers: EventsHeaders,
+      responses: {
+        200: {
+          description: 'Server-Sent Events, UTF-8',
+          mediaTypes: ['text/event-stream'],
+          headers: { 'X-Accel-Buffering': 'Asks proxies not to hold events back' },
+        },
+        204: { description: 'The last event seen was the last of all: do not ask again' },
+      },
+      problems: ['RATE_LIMITED'],
+    },
+    (ctx, { params, query, request }) =>
+      streamScan(ctx, watchingOf(params.scanId, query.lastEventId, request)),
   ),
   endpoint(
     harborguard,

@@ -11,6 +11,20 @@ export const ScanParams = z.object({
   scanId: z.string().max(64).openapi({ description: 'Id of the scan', example: SCAN_ID }),
 })
 
+export const EventsQuery = z.object({
+  lastEventId: z.string().max(64).optional().openapi({
+    description: 'The id of the last event seen, for clients that cannot send `Last-Event-ID`',
+    example: '1763631000000-9f86d081884c7d65',
+  }),
+})
+
+export const EventsHeaders = z.object({
+  'Last-Event-ID': z.string().max(64).optional().openapi({
+    description: 'The id of the last event seen: a state that the client has is not sent again',
+    example: '1763631000000-9f86d081884c7d65',
+  }),
+})
+
 export const RawParams = ScanParams.extend({
   engine: EngineName.openapi({ description: 'Whose output', example: 'trivy' }),
 })

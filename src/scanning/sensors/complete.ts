@@ -7,6 +7,7 @@ import { auditRow } from '../../evidence/audit-log/index.ts'
 import { invalid, problem } from '../../http/problems.ts'
 import { newId } from '../../ids.ts'
 import { scanOfJob } from '../end-scan.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import type { EnvelopeHead } from './envelope-head.ts'
 import type { UploadReply } from './protocol.ts'
 import type { ReceivedUpload } from './receive-upload.ts'
@@ -88,6 +89,7 @@ async function acceptUpload(
     uploadOf(org, jobId),
   ])
   sendPromised(ctx, [ingest])
+  tellViewers(ctx, org, [jobId])
   return replyOf(results.at(-1)!.rows[0])
 }
 

@@ -1,6 +1,7 @@
 import { type Database, type Statement, statement } from '../../db/database.ts'
 import { auditEnd, endScanOfDoneJob, scanOfJob } from '../end-scan.ts'
 import { reason } from '../reasons.ts'
+import type { TellViewers } from '../tell-viewers.ts'
 import { MAX_LEASES } from './protocol.ts'
 
 export interface ExpiredLeases {
@@ -13,7 +14,12 @@ export interface ExpiredLeases {
  * Leases that ran out in one shard, at most `limit` of them: claimable again, or FAILED `runner_lost` after
  * MAX_LEASES. Each row is changed only while it is still expired, so that overlapping sweeps do no harm.
  */
-export async function expireLeases(db: Database, now: number, limit: number): Promise<ExpiredLeases> {
+export async function expireLeases(
+  db: Database,
+  now: number,
+  limit: number,
+  tell: TellViewers = () => {},
+): Promise<ExpiredLeases> {
   const expired = await db.all<{ id: string; org: number; pool: string; leases: number }>(
     statement(
       `SELECT id, org, pool, leases FROM jobs INDEXED BY jobs_lease
@@ -35,6 +41,11 @@ export async function expireLeases(db: Database, now: number, limit: number): Pr
     ),
     ...lost.flatMap((job) => loseRunner(job, now)),
   ])
+  for (const [org, jobs] of Map.groupBy(expired, (job) => job.org))
+    tell(
+      org,
+      jobs.map(({ id }) => id),
+    )
   return { requeued: [...new Set(requeued.map(({ pool }) => pool))], lost: lost.length }
 }
 

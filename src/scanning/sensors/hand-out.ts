@@ -11,6 +11,7 @@ import { auditEnd, endJob, endScanOfJob, scanOfJob } from '../end-scan.ts'
 import { enginesOf, offeredBits } from '../engine-bits.ts'
 import { reason } from '../reasons.ts'
 import type { RegistryAccess } from '../registry-access.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import { type ClaimedJob, claimJob } from './claim.ts'
 import { type Job, LEASE_SECONDS, PublicJwk } from './protocol.ts'
 import { releaseJob } from './release.ts'
@@ -104,6 +105,7 @@ async function failJob(ctx: BaseContext, { shard, org, jobId }: ClaimedJob): Pro
     endJob(org, jobId, ctx.now),
     auditEnd({ ...ctx, actor, ip: null }, org, scanOfJob(org, jobId), ending),
   ])
+  tellViewers(ctx, org, [jobId])
 }
 
 /** The secrets are out of reach for the moment: somebody else may have the job. */

@@ -16,7 +16,8 @@ import { Digest, EngineName, Reason } from './result.ts'
  *
  * Blobs: `PUT /api/agent/jobs/{id}/blobs/{sha256}?fence={fence}` with the bytes as body, Content-Length and a
  * Content-Type; any 2xx means that they are stored, also when they already were. The poll is
- * `GET /api/agent/jobs?agentId={agentId}`. A failed pull is reported by an upload with `image: null`.
+ * `GET /api/agent/jobs?agentId={agentId}`, with `&wait={seconds}` where both sides have the capability `wait`: the
+ * reply is then held until there is a job, at most so long. A failed pull is reported by an upload with `image: null`.
  */
 export * from './result.ts'
 
@@ -27,7 +28,13 @@ export const MAX_LEASES = 3 // a job that loses this many runners fails with run
 export const MAX_UPLOAD_BYTES = 90 * 1024 * 1024 // below the platform's 100 MB body limit
 export const MAX_BLOB_BYTES = 90 * 1024 * 1024 // the same limit: one request, one blob
 
-export const CAPABILITIES = ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials'] as const
+export const CAPABILITIES = ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials', 'wait'] as const
+
+export const MAX_LABELS = 20
+/** What a runner says about its place ("gpu", "zone=eu"); a registry may ask for all of some. */
+export const RunnerLabel = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.=/-]{0,62}$/)
+export const RunnerLabels = z.array(RunnerLabel).max(MAX_LABELS)
+export const MAX_CONCURRENCY = 64
 
 /** Ids of agents and jobs: the public sensor puts them unescaped into paths and directory names. */
 export const ProtocolId = z.string().regex(/^[A-Za-z0-9_-]{1,200}$/)
@@ -51,9 +58,23 @@ export const RegisterRequest = z.object({
   s3Configured: z.boolean().optional(),
   protocolVersion: z.int().positive().optional(),
   publicKey: PublicJwk.optional(),
+  labels: RunnerLabels.optional().describe(
+    'A job that asks for labels goes only to runners with all of them',
+  ),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(MAX_CONCURRENCY)
+    .optional()
+    .describe('Jobs that it takes at one time; 1 when absent'),
 })
 export type RegisterRequest = z.infer<typeof RegisterRequest>
-export const RegisterReply = z.object({ agentId: ProtocolId })
+export const RegisterReply = z.object({
+  agentId: ProtocolId,
+  protocolVersion: z.int().optional().describe('The highest version that the server speaks'),
+  capabilities: z.array(z.string()).optional().describe('What the server speaks'),
+})
+export type RegisterReply = z.infer<typeof RegisterReply>
 
 export const PHASES = ['queued', 'resolving', 'pulling', 'scanning', 'ingesting', 'done'] as const
 export const Phase = z.enum(PHASES)

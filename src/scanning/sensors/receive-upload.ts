@@ -1,3 +1,4 @@
+import { bodyAsSent } from '../../http/body.ts'
 import { problem } from '../../http/problems.ts'
 import { announcedBody } from './announced-body.ts'
 import { type EnvelopeHead, envelopeHead } from './envelope-head.ts'
@@ -17,15 +18,16 @@ export interface ReceivedUpload {
 
 /**
  * Reads the beginning of an uploaded envelope and leaves the rest as a stream. Throws PAYLOAD_TOO_LARGE above the
- * limit, BAD_REQUEST for a body that is empty or breaks off, or a large one of unannounced length.
+ * limit, UNSUPPORTED_MEDIA_TYPE for a packed body, BAD_REQUEST for a body that is empty or breaks off, or a large one of unannounced length.
  */
 export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
   const announced = request.headers.get('Content-Length')
   const length = announced === null ? null : Number(announced)
   const tooLarge = () => problem('PAYLOAD_TOO_LARGE', `A result has at most ${MAX_UPLOAD_BYTES} bytes`)
   if (length !== null && length > MAX_UPLOAD_BYTES) throw tooLarge()
-  if (!request.body) throw problem('BAD_REQUEST', 'A JSON body is required')
-  const reader = (request.body as ReadableStream<Uint8Array>).getReader()
+  const sent = bodyAsSent(request)
+  if (!sent) throw problem('BAD_REQUEST', 'A JSON body is required')
+  const reader = sent.getReader()
   const { chunks, bytes, ended } = await readHead(reader)
   const head = envelopeHead(await new Blob(chunks).text())
   if (ended) {

@@ -2,6 +2,7 @@ import type { BaseContext } from '../../context.ts'
 import { type Database, type Statement, statement } from '../../db/database.ts'
 import { tenantDb } from '../../db/shards.ts'
 import { parseJobWireId } from '../../ids.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS } from './protocol.ts'
 import { type RunnerIdentity, stayAlive } from './runner-identity.ts'
 
@@ -45,8 +46,7 @@ export async function renewLeases(
   for (const [shard, ofShard] of byShard) {
     const db = tenantDb(ctx.env, shard, ctx.directory.meter)
     if (db)
-      for (const row of await renewInShard(db, ctx.now, runner, ofShard))
-        rows.set(`${row.org}/${row.id}`, row)
+      for (const row of await renewInShard(ctx, db, runner, ofShard)) rows.set(`${row.org}/${row.id}`, row)
   }
   return {
     jobs: input.jobs.map(({ id, fence }) => {
@@ -63,13 +63,13 @@ function answer(row: LeaseRow | null | undefined, fence: number, now: number) {
 }
 
 async function renewInShard(
+  ctx: BaseContext,
   db: Database,
-  now: number,
   runner: RunnerIdentity,
   beats: readonly Beat[],
 ): Promise<LeaseRow[]> {
   const results = await db.batch([
-    ...beats.map((beat) => renew(beat, runner, now)),
+    ...beats.map((beat) => renew(beat, runner, ctx.now)),
     statement(
       `SELECT j.id, j.org, j.state, j.fence, j.lease_until, j.cancel
          FROM json_each(?1) b CROSS JOIN jobs j
@@ -78,6 +78,13 @@ async function renewInShard(
       runner.credentialId,
     ),
   ])
+  const changed = beats.filter((_, at) => results[at]!.changes > 0)
+  for (const [org, jobs] of Map.groupBy(changed, (beat) => beat.org))
+    tellViewers(
+      ctx,
+      org,
+      jobs.map(({ jobId }) => jobId),
+    )
   return results.at(-1)!.rows as unknown as LeaseRow[]
 }
 

@@ -4,6 +4,7 @@ import { runnerPool } from '../../db/objects.ts'
 import { invalid } from '../../http/problems.ts'
 import { auditEnd, endJob, endScanOfJob, scanOfJob } from '../end-scan.ts'
 import { isReasonCode, reason, type ScanReason } from '../reasons.ts'
+import { tellViewers } from '../tell-viewers.ts'
 import type { JobStatusRequest } from './protocol.ts'
 import { releaseJob } from './release.ts'
 import { type JobPlace, jobPlace, leaseLost, type RunnerIdentity } from './runner-identity.ts'
@@ -26,6 +27,7 @@ export async function reportStatus(
   try {
     if (!change) return await expectHolder(ctx.now, runner, place, fence)
     await place.db.batch([stillHeld(ctx, runner, place, fence), EXPECT_ONE_CHANGE, ...change])
+    tellViewers(ctx, place.org, [place.jobId])
     if (input.status !== 'failed') ctx.defer(runnerPool(ctx.env, runner.pool).announce(place.shard, ctx.now))
   } catch (error) {
     if (!(error instanceof LostRace)) throw error

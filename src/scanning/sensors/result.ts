@@ -27,7 +27,7 @@ export const Digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
 export const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/)
 
 /** Half a surrogate pair and NUL become U+FFFD: texts that a database holds as one are one before they are compared. */
-const storable = (given: string) => given.toWellFormed().replaceAll('\0', '\ufffd')
+export const storable = (given: string) => given.toWellFormed().replaceAll('\0', '\ufffd')
 
 const text = (max: number) => z.string().max(max).overwrite(storable)
 const instant = z.iso.datetime({ offset: true })

@@ -1,4 +1,6 @@
 import { z } from '@hono/zod-openapi'
+import type { AgentContext } from '../../context.ts'
+import { bodyAsSent } from '../../http/body.ts'
 import { endpoint, runners } from '../../http/endpoint.ts'
 import { agent } from '../../http/faces.ts'
 import { problem } from '../../http/problems.ts'
@@ -23,6 +25,7 @@ import { registerAgent } from './register.ts'
 import { renewLeases } from './renew.ts'
 import { reportStatus } from './report-status.ts'
 import { runnerOf } from './runner-identity.ts'
+import { MAX_WAIT_SECONDS, waitForJob } from './wait-for-job.ts'
 
 const tags = ['Runners']
 const MAX_STATUS_BYTES = 1024 * 1024 // an error text may hold a whole reply; it is cut when stored
@@ -48,7 +51,20 @@ const PollQuery = z.object({
     .max(200)
     .default('')
     .openapi({ description: 'As registration gave it', example: 'agt_2n5k9q3w6e4m8x1c7v0b' }),
+  wait: z
+    .string()
+    .regex(/^\d{1,2}$/, 'must be whole seconds')
+    .transform(Number)
+    .refine((seconds) => seconds <= MAX_WAIT_SECONDS, `must be at most ${MAX_WAIT_SECONDS}`)
+    .default(0)
+    .openapi({
+      type: 'integer',
+      description: `Seconds that the reply may be held until there is a job, at most ${MAX_WAIT_SECONDS}; for agents with the capability \`lease\``,
+      example: '25',
+    }),
 })
+
+const pollNow = (ctx: AgentContext) => pollJob(ctx, runnerOf(ctx), ctx.credential.agent, storedRegistries)
 
 const lengthOf = (request: Request): number | null => {
   const length = request.headers.get('Content-Length')
@@ -107,8 +123,8 @@ export const agentRoutes = [
       responses: { 200: { description: 'A job, or none', schema: JobsReply } },
       problems: ['NOT_FOUND', 'SERVICE_UNAVAILABLE'],
     },
-    async (ctx) =>
-      bare(200, { jobs: await pollJob(ctx, runnerOf(ctx), ctx.credential.agent, storedRegistries) }),
+    async (ctx, { query, request }) =>
+      bare(200, { jobs: await waitForJob(ctx, { seconds: query.wait, request }, pollNow) }),
   ),
   endpoint(
     agent,
@@ -125,7 +141,13 @@ export const agentRoutes = [
         200: { description: 'It was there already', schema: z.strictObject({ stored: z.literal(false) }) },
         201: { description: 'Stored', schema: z.strictObject({ stored: z.literal(true) }) },
       },
-      problems: ['BAD_REQUEST', 'CONFLICT', 'PAYLOAD_TOO_LARGE', 'SERVICE_UNAVAILABLE'],
+      problems: [
+        'BAD_REQUEST',
+        'CONFLICT',
+        'PAYLOAD_TOO_LARGE',
+        'UNSUPPORTED_MEDIA_TYPE',
+        'SERVICE_UNAVAILABLE',
+      ],
     },
     async (ctx, { params, query, request }) => {
       const outcome = await putBlob(ctx, runnerOf(ctx), {
@@ -134,7 +156,7 @@ export const agentRoutes = [
         sha256: params.sha256,
         size: lengthOf(request),
         mediaType: request.headers.get('Content-Type') ?? '',
-        body: request.body,
+        body: bodyAsSent(request),
       })
       return outcome === 'stored' ? bare(201, { stored: true }) : bare(200, { stored: false })
     },
@@ -168,7 +190,7 @@ export const agentRoutes = [
       operationId: 'uploadResult',
       tags,
       summary: 'Upload the result of a leased job',
-      description: 'A result envelope 1.1. The same upload again is the same answer.',
+      description: 'A result envelope 1.1, not packed. The same upload again is the same answer.',
       responses: { 200: { description: 'Accepted; it is ingested in the background', schema: UploadReply } },
       problems: [
         'BAD_REQUEST',

@@ -1,0 +1,128 @@
+/** A JSON text that stands where a value does and that no JavaScript value prints as. */
+const raw = (text: string): string => `\u0001raw:${text}\u0001`
+
+/** The document as text, with what `raw` marked in it as it is. */
+export const textOf = (document: unknown): string =>
+  (JSON.stringify(document) ?? '').replace(/"\\u0001raw:(.*?)\\u0001"/g, (_, text: string) =>
+    text.replaceAll('\\"', '"').replaceAll('\\\\', '\\'),
+  )
+
+/** Members that objects have already, as own members. */
+const inherited = (): unknown =>
+  JSON.parse(
+    '{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"toString":1,"length":9}',
+  )
+
+export const VALUES: readonly unknown[] = [
+  ...[null, true, false, [], {}, [null], [[]], [{}], { $ne: null }, { length: 3 }, { toJSON: 1 }],
+  ...[
+    '',
+    ' ',
+    '0',
+    '-1',
+    'null',
+    'NaN',
+    '1e999',
+    'true',
+    '[object Object]',
+    '../../etc/passwd',
+    '%00',
+    '\0',
+    'a\0b',
+  ],
+  ...[
+    '\ud800',
+    'x\udfff',
+    '\udc00\ud800',
+    '\u0001\u0002\u001b[31m\r\n',
+    '\u202e\u2028\ufeff\uffff',
+    '💥'.repeat(99),
+  ],
+  ...[
+    '__proto__',
+    'constructor',
+    'hasOwnProperty',
+    'toString',
+    "' OR 1=1 --",
+    '$1',
+    '{{7*7}}',
+    '<script>',
+    '\\',
+    '"',
+  ],
+  ...['1.1', '1.0', 'sha256:', `sha256:${'a'.repeat(63)}`, `sha256:${'A'.repeat(64)}`, 'b'.repeat(64)],
+  ...['+275760-09-13T00:00:00Z', '2026-02-30T00:00:00Z', '0000-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z'],
+  ...['1969-12-31T23:59:59+14:00', '2026-11-21', 'x'.repeat(100), 'y'.repeat(1025), 'z'.repeat(10_000)],
+  ...[
+    'trivy',
+    'grype',
+    'osv',
+    'dive',
+    'CRITICAL',
+    'succeeded',
+    'failed',
+    'linux/arm64',
+    'linux/s390x/v1',
+    'windows',
+  ],
+  ...[
+    -1,
+    0,
+    1,
+    2,
+    9,
+    10,
+    11,
+    0.5,
+    -0.5,
+    255,
+    65_536,
+    2 ** 31,
+    2 ** 32,
+    2 ** 53,
+    2 ** 53 - 1,
+    -(2 ** 53),
+    2 ** 60,
+  ],
+  ...[
+    raw('9007199254740993'),
+    raw('-9007199254740993'),
+    raw('18446744073709551616'),
+    raw('1e308'),
+    raw('1e999'),
+  ],
+  ...[
+    raw('-1e999'),
+    raw('-0'),
+    raw('1E2'),
+    raw('0.1e1'),
+    raw('1e-400'),
+    raw('9'.repeat(400)),
+    raw('01'),
+    raw('+1'),
+  ],
+  ...[
+    raw('NaN'),
+    raw('undefined'),
+    raw("'x'"),
+    raw('.5'),
+    raw('5.'),
+    raw('0x1f'),
+    raw(''),
+    raw('{'),
+    raw(']'),
+  ],
+  ...[
+    raw('"\\ud800"'),
+    raw('"\\uD83D\\u0000"'),
+    raw('"\\u12"'),
+    raw('"\\x"'),
+    raw('"\t\u0000"'),
+    raw('"\\u0000"'),
+  ],
+  ...[raw(`${'['.repeat(3000)}${']'.repeat(3000)}`), raw(`${'{"a":'.repeat(3000)}1${'}'.repeat(3000)}`)],
+  inherited(),
+  [inherited()],
+  Array.from({ length: 1001 }, (_, n) => n),
+  Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`k${n}`, n])),
+]
