@@ -46,12 +46,13 @@ export function createApp() {
     const base = baseContext(c)
     c.set('base', base)
     await next()
-    c.header('X-Request-Id', base.requestId)
-    c.header('X-Content-Type-Options', 'nosniff')
-    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
+    const headers = mutableHeaders(c)
+    headers.set('X-Request-Id', base.requestId)
+    headers.set('X-Content-Type-Options', 'nosniff')
+    if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
     if (c.env.EXPOSE_D1_METER === 'true') {
       const { roundTrips, rowsRead, rowsWritten } = base.directory.meter
-      c.header('Server-Timing', `d1;desc="trips=${roundTrips} read=${rowsRead} written=${rowsWritten}"`)
+      headers.set('Server-Timing', `d1;desc="trips=${roundTrips} read=${rowsRead} written=${rowsWritten}"`)
     }
   })
   for (const endpoint of endpoints) {
@@ -61,6 +62,16 @@ export function createApp() {
   app.notFound((c) => printProblem(c, unknownRoute(pathOf(c.req.raw))))
   app.onError((error, c) => printProblem(c, toProblem(error, c)))
   return app
+}
+
+/** The reply's own headers: each `c.header` would make a new reply around its body. What a binding fetched is copied. */
+function mutableHeaders(c: HonoContext<Hono>): Headers {
+  try {
+    c.res.headers.delete('X-Request-Id')
+  } catch {
+    c.res = new Response(c.res.body, c.res)
+  }
+  return c.res.headers
 }
 
 const honoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')

@@ -172,7 +172,10 @@ describe('a package identity', () => {
           const given = identity({ name, version, namespace, distro, source: src, module, owner })
           const own = src?.name === name && src.version === version
           const row = { name, version, type: 'npm', context: contextJson(given) }
-          expect(identityOf(row)).toEqual({ ...given, source: own ? null : src })
+          expect(identityOf({ ...row, context: JSON.parse(row.context) })).toEqual({
+            ...given,
+            source: own ? null : src,
+          })
         },
       ),
     )
