@@ -20,6 +20,8 @@ export default defineConfig({
           EXPOSE_D1_METER: 'true',
           REGISTRY_TIMEOUT_MS: '1000',
           OPERATOR_TOKEN: secret(32),
+          HG_CHAOS_SCANS: process.env.HG_CHAOS_SCANS ?? '',
+          HG_FAULT_SEED: process.env.HG_FAULT_SEED ?? '',
           ROOT_KEYS: JSON.stringify({ active: 'test', keys: { test: secret(32) } }),
           HG_FUZZ_CASES: process.env.HG_FUZZ_CASES ?? '',
           HG_FUZZ_SEED: process.env.HG_FUZZ_SEED ?? '',
@@ -34,5 +36,6 @@ export default defineConfig({
     exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 20_000,
+    silent: 'passed-only', // the Worker's log lines stand beside what failed
   },
 })

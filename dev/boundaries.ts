@@ -3,14 +3,14 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const SPINE = ['http', 'auth', 'crypto', 'db', 'net']
-const SPINE_FILES = ['context.ts', 'env.ts', 'ids.ts']
+const SPINE_FILES = ['context.ts', 'env.ts', 'ids.ts', 'log.ts']
 const PROTOCOL = [
   'src/scanning/sensors/protocol.ts',
   'src/scanning/sensors/result.ts',
   'src/scanning/reasons.ts',
 ]
 const BINDING =
-  /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS|SCAN_VIEWERS)\b|env\[`SHARD_/
+  /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS|SCAN_VIEWERS|METRICS)\b|env\[`SHARD_/
 const IMPORT = /^(import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]|^import\s+['"](\.[^'"]+)['"]/gm
 
 export interface Source {

@@ -1,18 +1,21 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context as HonoContext } from 'hono'
 import { SecretsUnavailable } from './crypto/root-keys.ts'
-import { DatabaseUnavailable } from './db/database.ts'
+import { causeOf } from './db/database.ts'
+import { StorageUnavailable } from './db/storage-unavailable.ts'
 import { documentRoutes } from './http/document.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { agent, harborguard } from './http/faces.ts'
 import { registerPath, registerSecurity } from './http/openapi.ts'
 import { Problem, problem } from './http/problems.ts'
+import { logRequest, newTrail } from './http/request-log.ts'
 import { baseContext, type Hono, serve } from './http/serve.ts'
 import { apiKeyRoutes } from './identity/api-keys/index.ts'
 import { organizationRoutes } from './identity/organizations/index.ts'
 import { runnerRoutes } from './identity/runners/index.ts'
 import { imageRoutes } from './inventory/images/index.ts'
 import { registryRoutes } from './inventory/registries/index.ts'
+import { statusRoutes } from './operations/status/index.ts'
 import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
 import { scanRoutes } from './scanning/scans/index.ts'
 import { scheduleRoutes } from './scanning/schedules/index.ts'
@@ -21,6 +24,7 @@ import { agentRoutes } from './scanning/sensors/index.ts'
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
   ...documentRoutes,
+  ...statusRoutes,
   ...organizationRoutes,
   ...runnerRoutes,
   ...apiKeyRoutes,
@@ -44,9 +48,12 @@ export function createApp() {
   registerSecurity(app as unknown as OpenAPIHono)
   app.use(async (c, next) => {
     const base = baseContext(c)
+    const trail = newTrail()
     c.set('base', base)
+    c.set('trail', trail)
     await next()
     const headers = mutableHeaders(c)
+    for (const [name, value] of Object.entries(trail.headers)) headers.set(name, value)
     headers.set('X-Request-Id', base.requestId)
     headers.set('X-Content-Type-Options', 'nosniff')
     if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
@@ -54,13 +61,14 @@ export function createApp() {
       const { roundTrips, rowsRead, rowsWritten } = base.directory.meter
       headers.set('Server-Timing', `d1;desc="trips=${roundTrips} read=${rowsRead} written=${rowsWritten}"`)
     }
+    logRequest(base, trail, c.req.method, c.res.status, c.error)
   })
   for (const endpoint of endpoints) {
     if (!endpoint.face.hidden) registerPath(app as unknown as OpenAPIHono, endpoint)
     app.on(endpoint.route.method.toUpperCase(), honoPath(endpoint.route.path), (c) => serve(endpoint, c))
   }
   app.notFound((c) => printProblem(c, unknownRoute(pathOf(c.req.raw))))
-  app.onError((error, c) => printProblem(c, toProblem(error, c)))
+  app.onError((error, c) => printProblem(c, toProblem(causeOf(error), c)))
   return app
 }
 
@@ -93,10 +101,8 @@ function toProblem(error: Error, c: HonoContext<Hono>): Problem {
   const retry = { headers: { 'Retry-After': '5' } }
   if (error instanceof SecretsUnavailable)
     return problem('SERVICE_UNAVAILABLE', 'Secrets are not available', retry)
-  if (error instanceof DatabaseUnavailable) return problem('SERVICE_UNAVAILABLE', undefined, retry)
-  const requestId = c.get('base')?.requestId
-  console.error(JSON.stringify({ level: 'error', event: 'request_failed', requestId, error: error.stack }))
-  return problem('INTERNAL_ERROR', `Something went wrong on our side (request ${requestId})`)
+  if (error instanceof StorageUnavailable) return problem('SERVICE_UNAVAILABLE', undefined, retry)
+  return problem('INTERNAL_ERROR', `Something went wrong on our side (request ${c.get('base')?.requestId})`)
 }
 
 function printProblem(c: HonoContext<Hono>, error: Problem): Response {

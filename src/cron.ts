@@ -1,4 +1,5 @@
 import type { BaseContext } from './context.ts'
+import { EVERY_MINUTE_RUN, rememberRun } from './db/cron-runs.ts'
 import type { Database } from './db/database.ts'
 import { runnerPool } from './db/objects.ts'
 import { resendPromised } from './db/outbox.ts'
@@ -6,7 +7,9 @@ import { shardNames, tenantDb } from './db/shards.ts'
 import type { Env } from './env.ts'
 import { forgetReplies } from './http/idempotency.ts'
 import { endStuckSyncs, resumeDeletions, startDueSyncs } from './inventory/registries/index.ts'
+import { logUnit, type Unit } from './log.ts'
 import { deleteMarkedBlobs } from './scanning/scans/release-blobs.ts'
+import { sweepBucket } from './scanning/scans/sweep-bucket.ts'
 import { startDueSchedules } from './scanning/schedules/due.ts'
 import { expireLeases } from './scanning/sensors/expire-leases.ts'
 import {
@@ -29,6 +32,7 @@ interface Shard {
 type Sweep = (base: BaseContext, shard: Shard) => Promise<unknown>
 
 const SLICE = 200 // messages, leases and rows that one sweep takes
+const MAX_NAMED = 20 // failed sweeps that a line names; the rest is counted
 const BLOB_GRACE = 60_000 // ms; the request that marked them deletes them itself
 
 /** Wakes the streams that show what a sweep changed. */
@@ -59,24 +63,48 @@ const EVERY_MINUTE: Record<string, Sweep> = {
   'replies.forget': ({ now }, { db }) => db.run(forgetReplies(now, SLICE * 5)),
 }
 
-/** Runs every sweep on every shard. One that fails is logged and holds up no other. */
+/** Runs every sweep on every shard. One that fails holds up no other; the run's one line names it. */
 export async function handleScheduled(env: Env, execution: ExecutionContext, now: number): Promise<void> {
+  const startedAt = Date.now()
   const base = systemBase(env, execution, now)
+  const failed: string[] = []
+  const run = async (shard: string, sweep: string, work: () => Promise<unknown>) => {
+    try {
+      await work()
+    } catch (error) {
+      failed.push(`${shard}/${sweep}: ${error}`)
+    }
+  }
   await run('directory', 'replies.forget', () => base.directory.run(forgetReplies(now, SLICE * 5)))
+  await run('directory', 'bucket.sweep', () => sweepBucket(base))
   for (const name of shardNames(env)) {
     const db = tenantDb(env, name, base.directory.meter)!
     for (const [sweep, work] of Object.entries(EVERY_MINUTE)) {
       await run(name, sweep, () => work(base, { name, db }))
     }
   }
+  const ended = {
+    ranAt: now,
+    ms: Date.now() - startedAt,
+    failures: failed.length,
+    failed: failed.slice(0, MAX_NAMED),
+  }
+  await run('directory', 'run.remember', () => base.directory.run(rememberRun(EVERY_MINUTE_RUN, ended)))
+  logRun(base, startedAt, failed)
 }
 
-async function run(shard: string, sweep: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    console.error(
-      JSON.stringify({ level: 'error', event: 'sweep_failed', shard, sweep, error: String(error) }),
-    )
+function logRun(
+  { env, requestId, directory: { meter } }: BaseContext,
+  startedAt: number,
+  failed: string[],
+): void {
+  const outcome = failed.length > 0 ? 'failed' : 'done'
+  const unit: Unit = {
+    ...{ event: 'cron', requestId, organization: null, name: EVERY_MINUTE_RUN },
+    ...{ outcome, startedAt, meter },
   }
+  logUnit(env, failed.length > 0 ? 'error' : 'info', unit, {
+    failures: failed.length,
+    ...(failed.length > 0 && { failed: failed.slice(0, MAX_NAMED) }),
+  })
 }

@@ -18,8 +18,10 @@ export interface Env {
   REGISTRY_TIMEOUT_MS?: string
   /** "true" adds a `Server-Timing` header with D1 round trips and rows; tests set it. */
   EXPOSE_D1_METER?: string
-  /** "true" logs what each queue message cost: milliseconds, D1 round trips and rows; the benchmark sets it. */
-  LOG_QUEUE_COSTS?: string
+  /** The least level that is logged: debug, info, warn, error or silent; info where absent. */
+  LOG_LEVEL?: string
+  /** Analytics Engine: a data point a request, queue message and cron run, where it is bound. */
+  METRICS?: AnalyticsEngineDataset
   [shard: `SHARD_${string}`]: D1Database
 }
 

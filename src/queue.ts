@@ -1,8 +1,9 @@
-import type { Context } from './context.ts'
+import type { BaseContext, Context } from './context.ts'
 import { forgetPromised, promise, sendPromised } from './db/outbox.ts'
 import { placedDb } from './db/shards.ts'
 import type { Env } from './env.ts'
 import { giveUpSync, type Remains, removeRegistry, syncRegistry } from './inventory/registries/index.ts'
+import { type LogLevel, logUnit, type Unit } from './log.ts'
 import { RetryLater } from './retry-later.ts'
 import { recountArtifacts, retireArtifacts } from './risk/findings/index.ts'
 import { storedRegistries } from './scanning/registry-access.ts'
@@ -100,40 +101,44 @@ export async function handleQueue(
 ): Promise<void> {
   const isDead = batch.queue === DEAD_LETTERS
   for (const message of batch.messages) {
+    const base = systemBase(env, execution, Date.now())
+    const seen: Seen = { organization: null }
     try {
-      await handleMessage(env, execution, message, isDead)
+      const outcome = await handleMessage(base, message, isDead, seen)
       message.ack()
+      logMessage(base, message, seen, outcome === 'handled' ? 'info' : 'error', outcome)
     } catch (error) {
       const delaySeconds = delayOf(error, message.attempts)
-      log(error instanceof RetryLater ? 'info' : 'error', 'message_retried', message, { delaySeconds, error })
       message.retry({ delaySeconds })
+      const level = error instanceof RetryLater ? 'warn' : 'error'
+      logMessage(base, message, seen, level, 'retried', { delaySeconds, error: String(error) })
     }
   }
 }
 
+/** Whose message it is, as soon as that is known. */
+interface Seen {
+  organization: string | null
+}
+
 async function handleMessage(
-  env: Env,
-  execution: ExecutionContext,
+  base: BaseContext,
   message: Message<WorkMessage>,
   isDead: boolean,
-): Promise<void> {
+  seen: Seen,
+): Promise<'handled' | 'dead' | 'unroutable'> {
   const { body } = message
-  const base = systemBase(env, execution, Date.now())
   const ctx = await systemContext(base, body.org, body.kind)
+  seen.organization = ctx?.organization.id ?? null
   const handler = HANDLERS[body.kind] as Handler<Kind> | undefined
-  if (!ctx || !handler) return log('error', 'message_unroutable', message)
-  if (isDead) {
-    log('error', 'message_dead', message)
-    await handler.giveUp?.(ctx, body as never)
-  } else {
-    await handler.handle(ctx, body as never, message.attempts)
-    if (env.LOG_QUEUE_COSTS === 'true')
-      log('info', 'message_handled', message, { ms: Date.now() - base.now, ...base.directory.meter })
-  }
+  if (!ctx || !handler) return 'unroutable'
+  if (isDead) await handler.giveUp?.(ctx, body as never)
+  else await handler.handle(ctx, body as never, message.attempts)
   if (body.outboxId) {
-    const db = placedDb(env, ctx.organization.shard, base.directory.meter)
+    const db = placedDb(base.env, ctx.organization.shard, base.directory.meter)
     await db.run(forgetPromised([body.outboxId]))
   }
+  return isDead ? 'dead' : 'handled'
 }
 
 function delayOf(error: unknown, attempts: number): number {
@@ -141,8 +146,24 @@ function delayOf(error: unknown, attempts: number): number {
   return Math.min(MAX_RETRY_SECONDS, Math.max(1, Math.ceil(wanted)))
 }
 
-/** Ids and kinds only: a message holds nothing else. */
-function log(level: 'info' | 'error', event: string, message: Message<WorkMessage>, more: object = {}): void {
-  const details = 'error' in more ? { ...more, error: String(more.error) } : more
-  console[level](JSON.stringify({ level, event, attempts: message.attempts, ...message.body, ...details }))
+/** The one line of a delivery: the ids that the message holds, how it ended, what it cost. */
+function logMessage(
+  base: BaseContext,
+  { body: { kind, org, ...ids }, attempts }: Message<WorkMessage>,
+  { organization }: Seen,
+  level: LogLevel,
+  outcome: string,
+  details: object = {},
+): void {
+  const { env, requestId, now: startedAt, directory } = base
+  const unit: Unit = {
+    event: 'message',
+    requestId,
+    organization,
+    name: kind,
+    outcome,
+    startedAt,
+    meter: directory.meter,
+  }
+  logUnit(env, level, unit, { attempts, org, ...ids, ...details })
 }

@@ -3,6 +3,7 @@ import { organizationByNum } from './db/organizations.ts'
 import { directoryDb, newMeter, placedDb } from './db/shards.ts'
 import type { Env } from './env.ts'
 import { newId } from './ids.ts'
+import { logDeferred } from './log.ts'
 
 /** The context of work that nobody's request started: queue messages and the cron. */
 export function systemBase(
@@ -10,13 +11,14 @@ export function systemBase(
   execution: Pick<ExecutionContext, 'waitUntil'>,
   now: number,
 ): BaseContext {
+  const requestId = newId('request')
   return {
     env,
-    requestId: newId('request'),
+    requestId,
     now,
     ip: null,
     directory: directoryDb(env, newMeter()),
-    defer: (work) => execution.waitUntil(work.catch(logDeferred)),
+    defer: (work) => execution.waitUntil(work.catch(logDeferred(env, requestId))),
   }
 }
 
@@ -31,8 +33,4 @@ export async function systemContext(base: BaseContext, org: number, job: string)
     db: placedDb(base.env, organization.shard, base.directory.meter),
     rememberReply: () => [],
   }
-}
-
-function logDeferred(error: unknown): void {
-  console.error(JSON.stringify({ level: 'error', event: 'deferred_work_failed', error: String(error) }))
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { ENGINES, type EngineName } from '../../src/scanning/sensors/protocol.ts'
+import { ENGINES, type EngineName, RunnerLabels } from '../../src/scanning/sensors/protocol.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
 
 const GIB = 1024 ** 3
@@ -15,7 +15,10 @@ export interface Config {
   enginesDir: string
   enabledScanners: EngineName[]
   pollIntervalMs: number
+  /** How long a server that can may hold a poll until there is a job; 0 for not at all. */
+  pollWaitSeconds: number
   concurrency: number
+  labels: string[]
   /** Of an image's compressed layers together. */
   maxImageBytes: number
   /** Of its unpacked layers together: what engines write to the temporary directory. */
@@ -28,6 +31,8 @@ export interface Config {
   trivyCacheDir: string
   grypeCacheDir: string
   logLevel: LogLevel
+  /** Where metrics and health are served on loopback; `isChosen` when the environment says so. Null for nowhere. */
+  metrics: { port: number; isChosen: boolean } | null
 }
 
 export type ParsedConfig = { ok: true; config: Config } | { ok: false; problems: string[] }
@@ -76,6 +81,23 @@ const Scanners = z
   )
   .default(['trivy', 'grype', 'syft'])
 
+const Labels = z
+  .string()
+  .transform((text) =>
+    [...new Set(text.split(',').map((label) => label.trim()))].filter((label) => label !== ''),
+  )
+  .pipe(RunnerLabels)
+  .default([])
+
+const METRICS_PORT = 9464 // Prometheus' own for exporters of this kind
+
+const MetricsPort = z
+  .string()
+  .regex(/^(off|\d{1,5})$/, 'must be a port or off')
+  .transform((text) => (text === 'off' ? null : Number(text)))
+  .pipe(z.int().max(65535, 'must be at most 65535').nullable())
+  .optional()
+
 const Environment = z.object({
   HG_DASHBOARD_URL: DashboardUrl,
   HG_API_KEY: z
@@ -88,7 +110,10 @@ const Environment = z.object({
   HG_ENGINES_DIR: directory.default('/usr/local/bin'),
   HG_ENABLED_SCANNERS: Scanners,
   HG_POLL_INTERVAL_MS: whole(100, 300_000, 2000),
+  HG_POLL_WAIT_SECONDS: whole(0, 25, 25), // 25: what a server holds a poll for at most
   HG_CONCURRENCY: whole(1, 4, 1),
+  HG_LABELS: Labels,
+  HG_METRICS_PORT: MetricsPort,
   HG_MAX_IMAGE_BYTES: whole(1, 1024 * GIB, 10 * GIB),
   HG_MAX_UNPACKED_BYTES: whole(1, 4096 * GIB, 40 * GIB),
   HG_SCAN_TIMEOUT_MINUTES: whole(1, 60, 30), // 60: the server ends every scan by then
@@ -137,7 +162,9 @@ function fromEnvironment(env: z.infer<typeof Environment>, apiKey: string): Conf
     enginesDir: env.HG_ENGINES_DIR,
     enabledScanners: env.HG_ENABLED_SCANNERS,
     pollIntervalMs: env.HG_POLL_INTERVAL_MS,
+    pollWaitSeconds: env.HG_POLL_WAIT_SECONDS,
     concurrency: env.HG_CONCURRENCY,
+    labels: env.HG_LABELS,
     maxImageBytes: env.HG_MAX_IMAGE_BYTES,
     maxUnpackedBytes: env.HG_MAX_UNPACKED_BYTES,
     scanTimeoutMs: env.HG_SCAN_TIMEOUT_MINUTES * 60_000,
@@ -147,5 +174,9 @@ function fromEnvironment(env: z.infer<typeof Environment>, apiKey: string): Conf
     trivyCacheDir: samples ? join(samples, 'trivy') : (env.TRIVY_CACHE_DIR ?? join(databases, 'trivy')),
     grypeCacheDir: samples ? join(samples, 'grype') : (env.GRYPE_DB_CACHE_DIR ?? join(databases, 'grype')),
     logLevel: env.HG_LOG_LEVEL,
+    metrics: metricsOf(env.HG_METRICS_PORT),
   }
 }
+
+const metricsOf = (port: number | null | undefined): Config['metrics'] =>
+  port === null ? null : { port: port ?? METRICS_PORT, isChosen: port !== undefined }

@@ -10,6 +10,8 @@ export const EXIT = {
   refused: 3,
   /** The work directory cannot be written, or another runner uses it. */
   workDirectory: 4,
+  /** The server needs a newer runner; a restart changes nothing. */
+  tooOld: 5,
 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { CAPABILITIES, PROTOCOL_VERSION, type RegisterRequest } from '../../src/scanning/sensors/protocol.ts'
+import { createActiveJobs } from './agent/active-jobs.ts'
 import { runAgent } from './agent/agent.ts'
 import { holdWorkDirectory } from './agent/work-directory.ts'
 import { createClient } from './client/client.ts'
@@ -16,6 +17,8 @@ import type { Workshop } from './job/run-job.ts'
 import { clearRunningDirectory, runningDirectory } from './job/running-directory.ts'
 import { loadOrCreateKey, type RunnerKey } from './key-pair.ts'
 import { createLog, type Log, type LogLevel } from './log.ts'
+import { createRunnerMetrics } from './metrics/runner-metrics.ts'
+import { type Served, startMetrics } from './metrics/start-metrics.ts'
 import { createRedactor } from './redact.ts'
 import { RUNNER_VERSION } from './version.ts'
 
@@ -54,6 +57,7 @@ async function main(): Promise<ExitCode> {
 
 async function serve(config: Config, log: Log, stop: AbortSignal): Promise<ExitCode> {
   let lastContact: number | null = null
+  let served: Served | 'refused' | null = null
   const health = () => ({
     healthy: lastContact !== null && Date.now() - lastContact < UNHEALTHY_AFTER_MS,
     lastContactSeconds: lastContact === null ? null : Math.round((Date.now() - lastContact) / 1000),
@@ -68,11 +72,12 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<ExitC
     if (!prepared) return EXIT.configuration
     const { workshop, key } = prepared
     const client = createClient({ baseUrl: config.dashboardUrl, apiKey: config.apiKey }, log)
+    const jobs = createActiveJobs()
+    const metrics = createRunnerMetrics({ activeJobs: jobs.size, lastContact: () => lastContact })
+    served = await startMetrics(config, { metrics: metrics.text, health }, log)
+    if (served === 'refused') return EXIT.configuration
     return await runAgent({
-      workshop,
-      client,
-      log,
-      stop,
+      ...{ workshop, client, log, stop, metrics, jobs },
       register: (signal) => client.register(describeRunner(config, workshop, key), signal),
       databases: databaseKeeper(workshop, log),
       onContact: () => {
@@ -80,6 +85,7 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<ExitC
       },
     })
   } finally {
+    if (served && served !== 'refused') await served.close()
     await hold.release()
   }
 }
@@ -136,6 +142,8 @@ function describeRunner(config: Config, { engines }: Workshop, { publicKey }: Ru
     arch: ARCHITECTURES[process.arch] ?? process.arch,
     scannerVersions: Object.fromEntries(engines.map(({ name, version }) => [name, version])),
     capabilities: [...CAPABILITIES],
+    labels: config.labels,
+    concurrency: config.concurrency,
     protocolVersion: PROTOCOL_VERSION,
     publicKey,
   }

@@ -38,7 +38,7 @@ const BLOB = { sha256: 'a'.repeat(64), content: new Uint8Array(1000), mediaType:
 describe('the client', () => {
   it('keeps the path prefix and sends its key as Bearer', async () => {
     const { dashboard, client } = await connected('/prefix')
-    expect(await client.register(REGISTRATION, never)).toBe('agent-1')
+    expect(await client.register(REGISTRATION, never)).toEqual({ agentId: 'agent-1' })
     expect(dashboard.received[0]).toMatchObject({
       path: '/prefix/api/agent/register',
       authorization: `Bearer ${API_KEY}`,
@@ -96,7 +96,7 @@ describe('the client', () => {
   it('sends its key nowhere else: redirects are refused', async () => {
     const [other, { dashboard, client }] = [await connected(), await connected()]
     dashboard.intercept = () => ({ status: 307, headers: { location: `${other.dashboard.url}/x` } })
-    await expect(client.poll('agent-1', never)).rejects.toMatchObject({ status: 307 })
+    await expect(client.poll('agent-1', 0, never)).rejects.toMatchObject({ status: 307 })
     expect(other.dashboard.received).toEqual([])
   })
 
@@ -104,7 +104,7 @@ describe('the client', () => {
     const { dashboard, client } = await connected()
     failFirst(dashboard, 12, 'drop')
     const registered = client.register(REGISTRATION, never)
-    await expect(registered).resolves.toBe('agent-1')
+    await expect(registered).resolves.toEqual({ agentId: 'agent-1' })
   }, 60_000)
 
   it('ends a retry when it is stopped', async () => {
@@ -126,7 +126,7 @@ describe('the client', () => {
       'text',
     ]
     dashboard.intercept = () => ({ status: 200, body: { jobs, cancelJobs: ['job-9'], more: true } })
-    const poll = await client.poll('agent-1', never)
+    const poll = await client.poll('agent-1', 0, never)
     expect(poll.jobs.map(({ id }) => id)).toEqual(['job-1'])
     expect(poll.unreadable).toEqual([{ id: 'job-2', fence: 1 }])
     expect(poll.cancelJobs).toEqual(['job-9'])

@@ -65,6 +65,11 @@ describe('the configuration', () => {
     ['HG_POLL_INTERVAL_MS', '5'],
     ['HG_POLL_INTERVAL_MS', '2s'],
     ['HG_CONCURRENCY', '5'],
+    ['HG_POLL_WAIT_SECONDS', '26'],
+    ['HG_LABELS', 'two words'],
+    ['HG_LABELS', Array.from({ length: 21 }, (_, at) => `l${at}`).join()],
+    ['HG_METRICS_PORT', '70000'],
+    ['HG_METRICS_PORT', 'on'],
     ['HG_SCAN_TIMEOUT_MINUTES', '61'],
     ['HG_MAX_IMAGE_BYTES', '-1'],
     ['HG_ENABLED_SCANNERS', 'trivy,nessus'],
@@ -74,6 +79,15 @@ describe('the configuration', () => {
     ['HG_WORK_DIR', '/tmp/a"b'],
   ])('names %s when it is %s, and nothing else', (name, value) => {
     expect(problems({ ...LEAST, [name]: value })).toEqual([name])
+  })
+
+  it.each([
+    ['', { port: 9464, isChosen: false }],
+    ['9464', { port: 9464, isChosen: true }],
+    ['0', { port: 0, isChosen: true }],
+    ['off', null],
+  ])('takes %j as the port of its metrics', (given, metrics) => {
+    expect(config({ HG_METRICS_PORT: given }).metrics).toEqual(metrics)
   })
 
   it('names every variable that is missing at once', () => {

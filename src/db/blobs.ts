@@ -1,4 +1,5 @@
 import type { Env } from '../env.ts'
+import { reaching, StorageUnavailable } from './storage-unavailable.ts'
 
 /** The R2 prefix of an organization: everything it owns lies below, and nothing of anybody else. */
 const prefix = (org: number): string => `orgs/${org}/`
@@ -6,9 +7,12 @@ const prefix = (org: number): string => `orgs/${org}/`
 /** Where a content-addressed blob of an organization lies. */
 export const blobKey = (org: number, sha256: string): string => `${prefix(org)}sha256/${sha256}`
 
+/** Where the result envelopes of an organization lie: the job's id, then one upload. */
+export const resultKeyPrefix = (org: number): string => `${prefix(org)}results/`
+
 /** Where one accepted or refused upload of a job's result envelope lies: never written twice. */
 export const resultKey = (org: number, jobId: string, fence: number, upload: string): string =>
-  `${prefix(org)}results/${jobId}/${fence}-${upload}`
+  `${resultKeyPrefix(org)}${jobId}/${fence}-${upload}`
 
 const isInside = (org: number, key: string): boolean => key.startsWith(prefix(org))
 
@@ -37,22 +41,46 @@ export async function putBlobObject(
     return object ? 'stored' : 'exists'
   } catch (error) {
     if (/checksum|SHA-256|sha256/i.test(String(error))) throw new DigestMismatch(error)
-    throw error
+    throw new StorageUnavailable('bucket', error)
   }
 }
 
 /** Stores an upload under a key of its own. `body` is a stream of known length or the bytes. */
 export async function putUpload(env: Env, key: string, body: ReadableStream | ArrayBuffer): Promise<void> {
-  await env.ARTIFACTS.put(key, body, { httpMetadata: { contentType: 'application/json' } })
+  await reaching(
+    'bucket',
+    env.ARTIFACTS.put(key, body, { httpMetadata: { contentType: 'application/json' } }),
+  )
 }
 
 /** An object of the organization, or null. A key outside its prefix is never read. */
 export async function readObject(env: Env, org: number, key: string): Promise<R2ObjectBody | null> {
-  return isInside(org, key) ? env.ARTIFACTS.get(key) : null
+  return isInside(org, key) ? reaching('bucket', env.ARTIFACTS.get(key)) : null
 }
 
 /** Deletes objects of one organization, at most 1000 in a call. Keys outside its prefix are left alone. */
 export async function deleteObjects(env: Env, org: number, keys: readonly string[]): Promise<void> {
   const own = keys.filter((key) => isInside(org, key)).slice(0, 1000)
-  if (own.length > 0) await env.ARTIFACTS.delete(own)
+  if (own.length > 0) await reaching('bucket', env.ARTIFACTS.delete(own))
+}
+
+export interface StoredObject {
+  org: number
+  key: string
+}
+
+/** Objects in the order of their keys, behind `after`; `last` is null at the bucket's end. Only those stored before `until`. */
+export async function objectsBehind(
+  env: Env,
+  after: string | null,
+  until: number,
+  limit: number,
+): Promise<{ objects: StoredObject[]; last: string | null }> {
+  const page = await reaching(
+    'bucket',
+    env.ARTIFACTS.list({ prefix: 'orgs/', limit, ...(after === null ? {} : { startAfter: after }) }),
+  )
+  const old = page.objects.filter(({ uploaded }) => uploaded.getTime() < until)
+  const objects = old.map(({ key }) => ({ org: Number(key.split('/')[1]), key }))
+  return { objects, last: page.truncated ? page.objects.at(-1)!.key : null }
 }

@@ -1,5 +1,7 @@
+import { DrizzleQueryError } from 'drizzle-orm'
 import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1'
 import { invalid } from '../http/problems.ts'
+import { StorageUnavailable } from './storage-unavailable.ts'
 
 export type Param = string | number | null
 
@@ -43,9 +45,9 @@ export class DuplicateKey extends Error {
 }
 
 /** Thrown when the database is overloaded or unreachable: the outcome of a write is unknown. */
-export class DatabaseUnavailable extends Error {
+export class DatabaseUnavailable extends StorageUnavailable {
   constructor(cause: unknown) {
-    super('database unavailable', { cause })
+    super('database', cause)
     this.name = 'DatabaseUnavailable'
   }
 }
@@ -140,18 +142,19 @@ export class Database {
   }
 }
 
+/** What went wrong in storage, where drizzle has wrapped it; any other error as it is. */
+export const causeOf = (error: Error): Error =>
+  error instanceof DrizzleQueryError && error.cause instanceof Error ? error.cause : error
+
 function classify(error: unknown): unknown {
   const message = error instanceof Error ? error.message : String(error)
   if (/malformed JSON/.test(message)) return new LostRace()
   if (/bookmark/i.test(message)) return invalid({ path: 'X-D1-Bookmark', message: 'no reply handed it out' })
   const unique = /UNIQUE constraint failed: ([\w., ]+)/.exec(message)
   if (unique) return new DuplicateKey(unique[1]!)
-  if (
-    /overloaded|Network connection lost|storage caused object to be reset|reset because|timed out|D1 DB is/i.test(
-      message,
-    )
-  ) {
-    return new DatabaseUnavailable(error)
-  }
-  return error
+  return UNAVAILABLE.test(message) ? new DatabaseUnavailable(error) : error
 }
+
+/** D1's words for what passes: overload, lost connections, resets of its object, and calls that took too long. */
+const UNAVAILABLE =
+  /overloaded|connection lost|object to be reset|reset because|timed out|exceeded timeout|transient issue|D1 DB is|internal error/i

@@ -1,13 +1,18 @@
 import type { Env } from '../env.ts'
 import type { RateLimitRule, RateLimitState } from '../http/rate-limit.ts'
+import { reaching } from './storage-unavailable.ts'
 
-/** Counts one request in the bucket `name`. One Durable Object a bucket, never a global one. */
+/**
+ * Counts one request in the bucket `name`. One Durable Object a bucket, never a global one. A limit that cannot be
+ * asked admits nobody.
+ */
 export const takeFromBucket = (
   env: Env,
   name: string,
   rule: RateLimitRule,
   now: number,
-): Promise<RateLimitState> => env.RATE_LIMITS.get(env.RATE_LIMITS.idFromName(name)).take(rule, now)
+): Promise<RateLimitState> =>
+  reaching('object', env.RATE_LIMITS.get(env.RATE_LIMITS.idFromName(name)).take(rule, now))
 
 /** Who watches an organization's scans. One Durable Object an organization. */
 export const scanViewers = (env: Env, org: number) =>

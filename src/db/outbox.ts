@@ -86,3 +86,6 @@ export async function resendPromised(env: Env, db: Database, now: number, limit:
   )
   return due.length
 }
+
+/** What was promised and is not handled yet, in no order: every message in flight, of every organization of a shard. */
+export const PROMISED: Statement = statement('SELECT created_at AS at FROM outbox')

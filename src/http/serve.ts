@@ -8,27 +8,29 @@ import { takeFromBucket } from '../db/objects.ts'
 import { directoryDb, newMeter, placedDb } from '../db/shards.ts'
 import type { Env } from '../env.ts'
 import { newId } from '../ids.ts'
+import { logDeferred } from '../log.ts'
 import { readBody } from './body.ts'
 import type { Endpoint, Input } from './endpoint.ts'
 import { type IdempotencyKey, idempotencyKey, rememberReply, replayed } from './idempotency.ts'
 import { type Issue, invalid, notFound, problem } from './problems.ts'
 import type { Reply } from './reply.ts'
+import type { Trail } from './request-log.ts'
 
 /** Handed out with every reply of an organization's shard, taken back by reads. */
 const BOOKMARK = 'X-D1-Bookmark'
 
-export type Hono = { Bindings: Env; Variables: { base: BaseContext } }
+export type Hono = { Bindings: Env; Variables: { base: BaseContext; trail: Trail } }
 
 /** The context of a request before anybody is known. */
 export function baseContext(c: HonoContext<Hono>): BaseContext {
-  const meter = newMeter()
+  const requestId = newId('request')
   return {
     env: c.env,
-    requestId: newId('request'),
+    requestId,
     now: Date.now(),
     ip: c.req.header('CF-Connecting-IP') ?? null,
-    directory: directoryDb(c.env, meter),
-    defer: (work) => c.executionCtx.waitUntil(work.catch(logDeferred)),
+    directory: directoryDb(c.env, newMeter()),
+    defer: (work) => c.executionCtx.waitUntil(work.catch(logDeferred(c.env, requestId))),
   }
 }
 
@@ -36,15 +38,17 @@ export function baseContext(c: HonoContext<Hono>): BaseContext {
 export async function serve(endpoint: Endpoint, c: HonoContext<Hono>): Promise<Response> {
   const base = c.get('base')
   const { access, route } = endpoint
+  c.get('trail').route = route.operationId
   if (access.kind === 'operator' && !(await isOperator(base.env, c.req.raw.headers))) throw notFound('Route')
   const ctx = access.kind === 'role' || access.kind === 'agent' ? await authenticate(endpoint, c, base) : base
-  const limits = route.rateLimit && 'organization' in ctx ? await limit(endpoint, c, ctx as Context) : {}
+  if (route.rateLimit && 'organization' in ctx) await limit(endpoint, c, ctx as Context)
   const body = route.body ? await readBody(c.req.raw, route.maxBodyBytes) : { text: '', json: undefined }
   const input = validate(endpoint, c, body.json)
   const run = () => endpoint.handle(ctx, input)
   const key = route.idempotency ? await idempotencyKey(c.req.raw.headers, route.operationId, body.text) : null
   const reply = key ? await once(ctx as Context, key, endpoint, run) : await run()
-  return print(reply, { ...limits, ...bookmarkOf(ctx) })
+  Object.assign(c.get('trail').headers, bookmarkOf(ctx))
+  return print(reply)
 }
 
 /** Names the state of the shard that the reply shows, for a later read that must not see an older one. */
@@ -60,6 +64,7 @@ async function authenticate(
 ): Promise<Context | AgentContext> {
   const agentId = endpoint.access.kind === 'agent' ? (c.req.query('agentId') ?? null) : null
   const credential = await findCredential(base.directory, presentedKey(c.req.raw.headers), base.now, agentId)
+  c.get('trail').organization = credential.organization?.id ?? null
   const use = rememberUse(credential, base.now)
   if (use) base.defer(base.directory.run(use))
   if (endpoint.access.kind === 'agent') {
@@ -84,27 +89,18 @@ async function authenticate(
   }
 }
 
-/** One bucket for each organization, operation and client address. */
-async function limit(
-  endpoint: Endpoint,
-  c: HonoContext<Hono>,
-  ctx: Context,
-): Promise<Record<string, string>> {
+/** One bucket for each organization, operation and client address. Every reply from here on says what is left. */
+async function limit(endpoint: Endpoint, c: HonoContext<Hono>, ctx: Context): Promise<void> {
   const rule = endpoint.route.rateLimit!
   const bucket = `${ctx.organization.num}:${endpoint.route.operationId}:${ctx.ip ?? 'unknown'}`
   const state = await takeFromBucket(ctx.env, bucket, rule, ctx.now)
-  const headers = {
+  Object.assign(c.get('trail').headers, {
     'X-RateLimit-Limit': String(state.limit),
     'X-RateLimit-Remaining': String(state.remaining),
     'X-RateLimit-Reset': String(Math.ceil(ctx.now / 1000) + state.resetSeconds),
-  }
-  for (const [name, value] of Object.entries(headers)) c.header(name, value)
-  if (!state.allowed) {
-    throw problem('RATE_LIMITED', undefined, {
-      headers: { ...headers, 'Retry-After': String(state.resetSeconds) },
-    })
-  }
-  return headers
+  })
+  if (!state.allowed)
+    throw problem('RATE_LIMITED', undefined, { headers: { 'Retry-After': String(state.resetSeconds) } })
 }
 
 function validate(
@@ -162,14 +158,10 @@ async function once(
   }
 }
 
-function print(reply: Reply | Response, more: Record<string, string>): Response {
+function print(reply: Reply | Response): Response {
   if (reply instanceof Response) return reply
-  const headers = new Headers({ ...reply.headers, ...more })
+  const headers = new Headers(reply.headers)
   if (reply.body === undefined) return new Response(null, { status: reply.status, headers })
   headers.set('Content-Type', 'application/json')
   return new Response(JSON.stringify(reply.body), { status: reply.status, headers })
-}
-
-function logDeferred(error: unknown): void {
-  console.error(JSON.stringify({ level: 'error', event: 'deferred_work_failed', error: String(error) }))
 }

@@ -20,6 +20,7 @@ export const REASONS = {
   no_runner: 'No runner took the scan within 24 hours.',
   runner_lost: 'The runner was lost three times while scanning.',
   runner_error: 'The runner failed.',
+  disk_full: 'The disk of the runner is full.',
   timeout: 'The scan took longer than 60 minutes.',
   all_engines_failed: 'Every engine failed.',
   dispatch_failed: 'The scan could not be started.',

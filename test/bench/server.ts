@@ -41,7 +41,7 @@ export async function startServer(root: string): Promise<BenchServer> {
     workers: [
       {
         configPath: 'wrangler.toml',
-        vars: { EXPOSE_D1_METER: String(metered), LOG_QUEUE_COSTS: String(metered) },
+        vars: { EXPOSE_D1_METER: String(metered), LOG_LEVEL: metered ? 'info' : 'warn' },
         secrets: { OPERATOR_TOKEN: operatorToken, ROOT_KEYS: JSON.stringify(rootKeys) },
       },
       { config: floorConfig() },
@@ -100,6 +100,6 @@ async function runtimeOrigin(harness: TestHarness): Promise<URL> {
 }
 
 function costOf(line: string): MessageCost[] {
-  if (!line.includes('"message_handled"')) return []
+  if (!line.includes('"event":"message"')) return []
   return [JSON.parse(line) as MessageCost]
 }

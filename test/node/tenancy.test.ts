@@ -8,6 +8,7 @@ const WITHOUT_ORGANIZATION: Record<string, string> = {
   'src/inventory/artifacts/show.ts': 'its condition is spliced in by two callers, each with the organization',
   'src/inventory/registries/sweeps.ts': 'a sweep over every organization of a shard',
   'src/risk/findings/look-around.ts': 'the registry number of the artifact that is being ingested',
+  'src/scanning/backlogs.ts': 'counts and ages over every organization of a shard, for operators',
   'src/scanning/sensors/expire-leases.ts': 'a sweep over every organization of a shard',
   'src/scanning/sensors/runner-identity.ts': 'an agent of the credential that the request presented',
   'src/scanning/sweeps.ts': 'sweeps over every organization of a shard',

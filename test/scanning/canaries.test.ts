@@ -78,6 +78,11 @@ it('credentials of a registry and keys are in no reply, log line, row or object 
   await deliver({ kind: 'registry.delete', org: made.organization.num, registryId: id })
 
   expect(seen.length).toBeGreaterThan(15)
+  for (const event of ['request', 'message'])
+    expect(lines.filter((line) => line.includes(`"event":"${event}"`)).length, event).toBeGreaterThan(3)
+  const sealed = job.credentials as string
+  expect(sealed.split('.')).toHaveLength(5)
+  expect(lines.filter((line) => line.includes(sealed.slice(-40)))).toEqual([])
   const secrets = [PASSWORD, CREDENTIALS.username, btoa(PASSWORD), made.adminKey, runnerKey, sensorKey]
   const texts = [
     ...seen.flatMap(({ text, headers }) => [text, JSON.stringify([...headers])]),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HEARTBEAT_SECONDS, type Job } from '../../../src/scanning/sensors/protocol.ts'
+import { HEARTBEAT_SECONDS, type Job, type RegisterReply } from '../../../src/scanning/sensors/protocol.ts'
 import type { Client } from '../client/client.ts'
 import { ServerRefused } from '../client/request.ts'
 import type { DatabaseKeeper } from '../databases/database-keeper.ts'
@@ -7,10 +7,12 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { trackProgress } from '../job/progress.ts'
 import { askedEngines, type Workshop } from '../job/run-job.ts'
 import type { Log } from '../log.ts'
-import { type ActiveJobs, createActiveJobs } from './active-jobs.ts'
+import type { RunnerMetrics } from '../metrics/runner-metrics.ts'
+import type { ActiveJobs } from './active-jobs.ts'
 import { handleJob } from './handle-job.ts'
 import { startHeartbeats } from './heartbeats.ts'
 import { pollForJobs } from './poll-for-jobs.ts'
+import { isTooOld, sayTooOld } from './too-old.ts'
 
 const PROGRESS_GAP_MS = 2000
 const HEARTBEAT_RETRY_MS = 5000
@@ -19,8 +21,10 @@ export interface AgentOptions {
   workshop: Workshop
   client: Client
   log: Log
-  /** Registers and returns the agent id; rejects with ServerRefused when the server says no. */
-  register: (signal: AbortSignal) => Promise<string>
+  metrics: RunnerMetrics
+  jobs: ActiveJobs
+  /** Rejects with ServerRefused when the server says no. */
+  register: (signal: AbortSignal) => Promise<RegisterReply>
   databases: DatabaseKeeper
   /** The server answered just now. */
   onContact: () => void
@@ -32,16 +36,18 @@ export interface AgentOptions {
 
 /** Registers, then leases and runs jobs until asked to stop. Resolves with the exit code; leaves no job behind. */
 export async function runAgent(options: AgentOptions): Promise<ExitCode> {
-  const agentId = await options.register(options.stop).catch((error: unknown) => {
+  const { jobs } = options
+  const registered = await options.register(options.stop).catch((error: unknown) => {
     if (options.stop.aborted) return EXIT.stopped
+    if (isTooOld(error)) return sayTooOld(options.log)
     options.log.error('registration_refused', { error })
     return error instanceof ServerRefused ? EXIT.refused : EXIT.crashed
   })
-  if (typeof agentId === 'number') return agentId
+  if (typeof registered === 'number') return registered
+  const { agentId, capabilities = [] } = registered
   const engines = options.workshop.engines.map(({ name, version }) => `${name} ${version}`)
   options.log.info('registered', { agentId, engines })
   options.onContact()
-  const jobs = createActiveJobs()
   const heartbeats = startHeartbeats({
     intervalMs: options.heartbeatMs ?? HEARTBEAT_SECONDS * 1000,
     minGapMs: options.progressGapMs ?? PROGRESS_GAP_MS,
@@ -51,7 +57,8 @@ export async function runAgent(options: AgentOptions): Promise<ExitCode> {
   })
   try {
     const begin = (job: Job) => beginJob(job, options, agentId, jobs, heartbeats.nudge)
-    return await pollForJobs({ ...options, agentId, jobs, begin })
+    const waitSeconds = capabilities.includes('wait') ? options.workshop.config.pollWaitSeconds : 0
+    return await pollForJobs({ ...options, agentId, begin, waitSeconds })
   } finally {
     await finish(jobs, options)
     heartbeats.stop()
@@ -60,7 +67,7 @@ export async function runAgent(options: AgentOptions): Promise<ExitCode> {
 
 /** One beat: says what is in hand and obeys the answer. A refused lease ends the one job that was named. */
 function heartbeat(
-  { client, onContact }: AgentOptions,
+  { client, onContact, metrics }: AgentOptions,
   agentId: string,
   jobs: ActiveJobs,
 ): () => Promise<void> {
@@ -74,7 +81,10 @@ function heartbeat(
       jobs.obey(await client.heartbeat(body, new AbortController().signal))
     } catch (error) {
       const [only] = held
-      if (!(error instanceof ServerRefused && error.status === 409 && only && held.length === 1)) throw error
+      if (!(error instanceof ServerRefused && error.status === 409 && only && held.length === 1)) {
+        metrics.heartbeatFailed()
+        throw error
+      }
       jobs.stop(only.id, 'lease_lost')
     }
     onContact()
@@ -84,7 +94,7 @@ function heartbeat(
 /** Begins a job that was handed out. The same lease twice is one job; a newer lease of it ends the older. */
 function beginJob(
   job: Job,
-  { workshop, client, log }: AgentOptions,
+  { workshop, client, log, metrics }: AgentOptions,
   agentId: string,
   jobs: ActiveJobs,
   onProgress: () => void,
@@ -94,9 +104,9 @@ function beginJob(
   if (known && known.fence >= lease.fence) return
   jobs.stop(id, 'lease_lost')
   const stop = new AbortController()
-  const progress = trackProgress(askedEngines(job), onProgress)
+  const progress = trackProgress(askedEngines(job), onProgress, metrics.pulled)
   const about = log.with({ job: id, fence: lease.fence })
-  const handling = { workshop, client, agentId, job, progress, signal: stop.signal, log: about }
+  const handling = { workshop, client, agentId, job, progress, signal: stop.signal, log: about, metrics }
   const done = (known?.done ?? Promise.resolve()).then(() => handleJob(handling))
   jobs.add({ id, fence: lease.fence, stop, progress: progress.current, done })
 }

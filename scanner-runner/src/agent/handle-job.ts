@@ -7,11 +7,13 @@ import {
 } from '../../../src/scanning/sensors/protocol.ts'
 import type { Client } from '../client/client.ts'
 import { ServerRefused } from '../client/request.ts'
+import { isDiskFull } from '../disk-full.ts'
 import { eachLimit } from '../each-limit.ts'
 import { type StopKind, stopKind } from '../job/job-stopped.ts'
 import type { ProgressTracker } from '../job/progress.ts'
 import { type JobResult, runJob, type Workshop } from '../job/run-job.ts'
 import type { Log } from '../log.ts'
+import type { JobOutcome, RunnerMetrics } from '../metrics/runner-metrics.ts'
 import { afterStop } from './after-stop.ts'
 
 const BLOBS_AT_A_TIME = 3
@@ -26,11 +28,12 @@ export interface JobHandling {
   progress: ProgressTracker
   signal: AbortSignal
   log: Log
+  metrics: RunnerMetrics
 }
 
 /** Runs a job and reports it, whatever happens. Never rejects: what cannot be reported is left to the lease. */
 export async function handleJob(handling: JobHandling): Promise<void> {
-  const { job, log, workshop } = handling
+  const { job, log, workshop, metrics } = handling
   const started = Date.now()
   const deadline = AbortSignal.timeout(workshop.config.scanTimeoutMs)
   const signal = AbortSignal.any([handling.signal, deadline])
@@ -39,14 +42,17 @@ export async function handleJob(handling: JobHandling): Promise<void> {
   try {
     const { agentId, progress } = handling
     const result = await runJob({ ...workshop, job, agentId, log, signal, deadlineMs, progress })
-    await deliver(handling, result, signal)
     const { scan, engines } = result.envelope
+    metrics.engineRuns(engines)
+    await deliver(handling, result, signal)
     const statuses = Object.fromEntries(engines.map(({ name, status }) => [name, status]))
     const durationMs = Date.now() - started
+    metrics.jobEnded(OUTCOMES[scan.status], durationMs / 1000)
     log.info('job_done', { status: scan.status, reason: scan.reason?.code, engines: statuses, durationMs })
   } catch (error) {
     const last = farewell(error, stopKind(signal))
     log.warn('job_ended', { why: last?.status ?? 'lease_lost', reason: last?.reason?.code, error })
+    metrics.jobEnded(last ? outcomeOf(last) : 'lease_lost', (Date.now() - started) / 1000)
     if (last) await say(handling, last)
   }
 }
@@ -79,7 +85,14 @@ class Undeliverable extends Error {
   override name = 'Undeliverable'
 }
 
+const OUTCOMES = { SUCCESS: 'success', PARTIAL: 'partial', FAILED: 'failed' } as const
+
 type Farewell = Omit<JobStatusRequest, 'fence'>
+
+function outcomeOf({ status, reason: why }: Farewell): JobOutcome {
+  if (status === 'cancelled' || status === 'released') return status
+  return why?.code === 'timeout' ? 'timeout' : 'error'
+}
 
 /** What is said to the server about a job that ends without a result; null when it is no longer ours. */
 function farewell(error: unknown, stopped: StopKind | null): Farewell | null {
@@ -104,6 +117,7 @@ function farewell(error: unknown, stopped: StopKind | null): Farewell | null {
   if (error instanceof ServerRefused && error.status === 409) return null
   if (error instanceof ServerRefused) return failed('result_invalid', error.message)
   if (error instanceof Undeliverable) return failed('result_invalid', error.message)
+  if (isDiskFull(error)) return failed('disk_full')
   return failed('runner_error', (error as Error).name)
 }
 

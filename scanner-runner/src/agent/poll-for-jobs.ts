@@ -7,10 +7,13 @@ import type { DatabaseKeeper } from '../databases/database-keeper.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Workshop } from '../job/run-job.ts'
 import type { Log } from '../log.ts'
+import type { RunnerMetrics } from '../metrics/runner-metrics.ts'
 import type { ActiveJobs } from './active-jobs.ts'
 import { afterStop } from './after-stop.ts'
+import { isTooOld, sayTooOld } from './too-old.ts'
 
 const MAX_WAIT_MS = 30_000 // between polls of a server that does not answer
+const LAST_REPLY_MS = 1000 // that a poll which waits gets after a stop: a job may be on its way
 const REFUSALS_BEFORE_EXIT = 3 // a key that is refused this often in a row is revoked
 const STATUS_TIMEOUT_MS = 15_000
 
@@ -22,22 +25,36 @@ export interface Polling {
   jobs: ActiveJobs
   begin: (job: Job) => void
   onContact: () => void
+  metrics: RunnerMetrics
+  /** How long the server may hold a poll; 0 for one that answers at once. */
+  waitSeconds: number
   log: Log
   stop: AbortSignal
 }
 
-/** Asks for jobs while there is room for one, until stopped or until the key is refused for good. */
+/**
+ * Asks for jobs while there is room for one, until stopped or until the key is refused for good. A server that holds
+ * polls is asked again at once; any other after the interval.
+ */
 export async function pollForJobs(polling: Polling): Promise<ExitCode> {
-  const { jobs, databases, workshop, stop } = polling
+  const { jobs, databases, workshop, stop, waitSeconds } = polling
   // a poll in flight may have leased a job, so a stop does not cut it at once
-  const pollSignal = afterStop(stop, workshop.config.shutdownGraceMs)
+  const { shutdownGraceMs } = workshop.config
+  const pollSignal = afterStop(
+    stop,
+    waitSeconds > 0 ? Math.min(LAST_REPLY_MS, shutdownGraceMs) : shutdownGraceMs,
+  )
   let failures = 0
   let refusals = 0
   while (!stop.aborted) {
     if (jobs.size() === 0 && databases.due()) await databases.update(stop)
     const free = jobs.size() < workshop.config.concurrency && !databases.due()
+    const began = { at: Date.now(), jobs: jobs.size() }
+    const isHeld = free && failures === 0 && waitSeconds > 0
     if (free && !stop.aborted) {
-      const error = await pollOnce(polling, pollSignal)
+      // behind a failure the next poll does not wait: what cuts long replies off lets short ones through
+      const error = await pollOnce(polling, isHeld ? waitSeconds : 0, pollSignal)
+      if (isTooOld(error)) return sayTooOld(polling.log)
       if (error && failures === 0 && !stop.aborted) polling.log.warn('poll_failed', { error })
       if (!error && failures > 0) polling.log.info('poll_recovered')
       failures = error ? failures + 1 : 0
@@ -47,19 +64,22 @@ export async function pollForJobs(polling: Polling): Promise<ExitCode> {
         return EXIT.refused
       }
     }
-    await rest(polling, failures)
+    const interval = workshop.config.pollIntervalMs
+    const left = jobs.size() > began.jobs ? 0 : Math.max(0, began.at + interval - Date.now())
+    await rest(polling, failures, isHeld ? left : interval)
   }
   return EXIT.stopped
 }
 
 /** One poll and what it brings; resolves with its error, or null. */
-async function pollOnce(polling: Polling, signal: AbortSignal): Promise<unknown> {
+async function pollOnce(polling: Polling, waitSeconds: number, signal: AbortSignal): Promise<unknown> {
   try {
-    const found = await polling.client.poll(polling.agentId, signal)
+    const found = await polling.client.poll(polling.agentId, waitSeconds, signal)
     polling.onContact()
     take(found, polling)
     return null
   } catch (error) {
+    if (!polling.stop.aborted) polling.metrics.pollFailed()
     return error
   }
 }
@@ -79,10 +99,10 @@ function take(
   for (const job of handed) begin(job)
 }
 
-/** Waits for the next poll: the interval, longer after failures, until a job ends or the stop comes. */
-async function rest({ jobs, workshop, stop }: Polling, failures: number): Promise<void> {
+/** Pauses before the next poll, longer after failures, until a job ends or the stop comes. */
+async function rest({ jobs, workshop, stop }: Polling, failures: number, pauseMs: number): Promise<void> {
   const interval = workshop.config.pollIntervalMs
-  const waitMs = failures === 0 ? interval : Math.min(MAX_WAIT_MS, interval * 2 ** Math.min(failures, 8))
+  const waitMs = failures === 0 ? pauseMs : Math.min(MAX_WAIT_MS, interval * 2 ** Math.min(failures, 8))
   const over = new AbortController()
   const signal = AbortSignal.any([stop, over.signal])
   await Promise.race([sleep(waitMs, undefined, { signal }).catch(() => {}), jobs.nextEnd()])

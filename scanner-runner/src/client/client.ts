@@ -31,10 +31,11 @@ export interface Poll {
 
 /** The server's side of the lease protocol. Every method rejects with ServerRefused or a network error. */
 export interface Client {
-  /** Tries until the server answers or `signal` stops it. Returns the agent id. */
-  register(body: RegisterRequest, signal: AbortSignal): Promise<string>
+  /** Tries until the server answers or `signal` stops it. */
+  register(body: RegisterRequest, signal: AbortSignal): Promise<RegisterReply>
   heartbeat(body: HeartbeatRequest, signal: AbortSignal): Promise<HeartbeatReply>
-  poll(agentId: string, signal: AbortSignal): Promise<Poll>
+  /** `waitSeconds` is how long a server that can may hold the reply until there is a job. */
+  poll(agentId: string, waitSeconds: number, signal: AbortSignal): Promise<Poll>
   putBlob(job: JobHold, blob: Blob, signal: AbortSignal): Promise<void>
   upload(envelope: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<UploadReply>
   status(jobId: string, body: JobStatusRequest, timeoutMs: number, signal: AbortSignal): Promise<void>
@@ -70,7 +71,7 @@ export function createClient(endpoint: Endpoint, log: Log): Client {
         signal,
         ...retrying('register'),
       }
-      return RegisterReply.parse(await request(endpoint, { method: 'POST', path, body, ...common })).agentId
+      return RegisterReply.parse(await request(endpoint, { method: 'POST', path, body, ...common }))
     },
     async heartbeat(body, signal) {
       const path = '/api/agent/heartbeat'
@@ -85,8 +86,9 @@ export function createClient(endpoint: Endpoint, log: Log): Client {
       const parsed = HeartbeatReply.safeParse(reply)
       return parsed.success ? parsed.data : { jobs: [] } // a plain sensor's server answers without jobs
     },
-    async poll(agentId, signal) {
-      const path = `/api/agent/jobs?agentId=${encodeURIComponent(agentId)}`
+    async poll(agentId, waitSeconds, signal) {
+      const wait = waitSeconds > 0 ? `&wait=${waitSeconds}` : ''
+      const path = `/api/agent/jobs?agentId=${encodeURIComponent(agentId)}${wait}`
       return readPoll(
         await request(endpoint, { method: 'GET', path, timeoutMs: 60 * SECOND, attempts: 1, signal }),
       )

@@ -93,8 +93,11 @@ export function lastWords(stderr: string): string {
   return said.length <= MAX_WORDS ? said : `${said.slice(0, 99)}…${said.slice(-(MAX_WORDS - 100))}`
 }
 
-/** The first failure whose pattern stderr matches, else `engine_failed` with its last words. */
+const DISK_FULL = /no space left on device|disk quota exceeded/i
+
+/** A full disk, else the first failure whose pattern stderr matches, else `engine_failed`; with its last words. */
 export function classifyBy(table: readonly (readonly [RegExp, Failure['code']])[], stderr: string): Failure {
-  const code = table.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'engine_failed'
+  const known = DISK_FULL.test(stderr) ? 'disk_full' : table.find(([pattern]) => pattern.test(stderr))?.[1]
+  const code = known ?? 'engine_failed'
   return { code, detail: lastWords(stderr) }
 }

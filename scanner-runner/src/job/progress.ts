@@ -15,10 +15,15 @@ export interface ProgressTracker {
 }
 
 /** Follows a job. `progress` never falls, also when a broken layer is fetched again. */
-export function trackProgress(asked: readonly EngineName[], onChange: () => void): ProgressTracker {
+export function trackProgress(
+  asked: readonly EngineName[],
+  onChange: () => void,
+  onPulled: (bytes: number) => void = () => {},
+): ProgressTracker {
   const engines = new Map<EngineName, EngineStatus>(asked.map((name) => [name, 'pending']))
   let phase: JobProgress['phase'] = 'pulling'
   let progress = PULL_FROM
+  let pulled = 0
   const advance = (to: number) => {
     const next = Math.max(progress, Math.min(100, Math.floor(to)))
     if (next === progress) return
@@ -26,8 +31,11 @@ export function trackProgress(asked: readonly EngineName[], onChange: () => void
     onChange()
   }
   return {
-    pulling: (received, total) =>
-      advance(PULL_FROM + (PULL_TO - PULL_FROM) * (total > 0 ? received / total : 1)),
+    pulling(received, total) {
+      onPulled(Math.max(0, received - pulled))
+      pulled = received
+      advance(PULL_FROM + (PULL_TO - PULL_FROM) * (total > 0 ? received / total : 1))
+    },
     engine(name, status) {
       phase = 'scanning'
       engines.set(name, status)

@@ -10,6 +10,7 @@ import {
 } from '../../../src/scanning/sensors/protocol.ts'
 import type { Blob } from '../client/client.ts'
 import { judgeAge } from '../databases/database-age.ts'
+import { isDiskFull } from '../disk-full.ts'
 import type { EngineCommand, EngineDriver, Failure, Platform } from '../engines/engine.ts'
 import { lastWords } from '../engines/engine.ts'
 import { engineEnvironment } from '../engines/engine-environment.ts'
@@ -49,7 +50,6 @@ export async function runEngine(task: EngineTask): Promise<EngineOutcome> {
   const { engine, driver } = task
   const directory = join(task.jobDir, engine.name)
   const outDir = join(directory, 'out')
-  await mkdir(outDir, { recursive: true, mode: 0o700 })
   const started = performance.now()
   const outcome = (
     database: EngineDatabase | null,
@@ -74,9 +74,11 @@ export async function runEngine(task: EngineTask): Promise<EngineOutcome> {
   if (prepared.failure) return outcome(prepared.database, prepared.failure)
   const timeoutMs = Math.max(1, Math.min(driver.timeoutMs, task.leftMs))
   const command = driver.command({ ...task, outDir, timeoutMs })
-  const end = await start(task, directory, command, timeoutMs)
+  const ended = await start(task, directory, command, timeoutMs).then(
+    (end) => failureOf(end, driver),
+    diskFull,
+  )
   task.signal.throwIfAborted()
-  const ended = failureOf(end, driver)
   if (ended) return outcome(prepared.database, ended)
   const report = await readReport(command.report, task.scrub)
   if (!report || !(await allWritten(command.outputs)))
@@ -86,12 +88,19 @@ export async function runEngine(task: EngineTask): Promise<EngineOutcome> {
   return outcome(database, driver.check(report.value, task.platform) ?? tooOld, report)
 }
 
+/** What kept an engine from being started, where that is a full disk; anything else is the runner's failure. */
+function diskFull(error: unknown): Failure {
+  if (isDiskFull(error)) return { code: 'disk_full', detail: '' }
+  throw error
+}
+
 async function start(
   { engine, signal }: EngineTask,
   directory: string,
   command: EngineCommand,
   timeoutMs: number,
 ): Promise<ProcessEnd> {
+  await mkdir(join(directory, 'out'), { recursive: true, mode: 0o700 })
   const { env, cwd } = await engineEnvironment(directory)
   return runProcess({
     command: engine.path,

@@ -1,4 +1,5 @@
 import type { ReasonCode } from '../../../src/scanning/reasons.ts'
+import { isDiskFull } from '../disk-full.ts'
 
 interface Detail {
   /** Trying the same again may help: a broken connection, a server's passing trouble. */
@@ -28,8 +29,7 @@ export function asPullError(error: unknown, host: string): unknown {
   if (name === 'AbortError' || code === 'ABORT_ERR') return error
   if (code === 'HG_ADDRESS_REFUSED')
     return new PullError('registry_unreachable', (error as Error).message, { cause: error })
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new PullError('runner_error', 'The disk of the runner is full.', { cause: error })
+  if (isDiskFull(error)) return new PullError('disk_full', '', { cause: error })
   const retry = code !== 'ENOTFOUND' && !TLS_CODES.test(code)
   return new PullError('registry_unreachable', `${host}: ${code || 'the connection broke'}`, {
     retry,

@@ -26,11 +26,19 @@ export interface Bench {
 
 /** A registry with an image, fake engines, and a way to run one job on them. */
 export async function aBench(
-  options: { engines?: RunnerEngine[]; environment?: Record<string, string>; basic?: string } = {},
+  options: {
+    engines?: RunnerEngine[]
+    environment?: Record<string, string>
+    basic?: string
+    /** Unpacked layers of the image. */
+    layers?: Buffer[]
+    /** How long an engine may take, where that is not what its driver says. */
+    timeoutMs?: Partial<Record<RunnerEngine, number>>
+  } = {},
 ): Promise<Bench> {
   const registry = await aRegistry()
   onTestFinished(() => registry.close())
-  registry.add(anImage(), '1.0')
+  registry.add(anImage(options.layers && { contents: options.layers }), '1.0')
   if (options.basic)
     registry.intercept = ({ headers }, response) => {
       if (headers.authorization === options.basic) return false
@@ -45,6 +53,8 @@ export async function aBench(
   const samples = config.sampleDatabases ? await readSamples(config.sampleDatabases) : null
   const databases = { trivyCacheDir: config.trivyCacheDir, grypeCacheDir: config.grypeCacheDir, samples }
   const drivers = engineTable(databases)
+  for (const [name, timeoutMs] of Object.entries(options.timeoutMs ?? {}) as [RunnerEngine, number][])
+    drivers[name] = { ...drivers[name], timeoutMs }
   const lines: string[] = []
   const redactor = createRedactor()
   const write = (line: string) => void lines.push(line)

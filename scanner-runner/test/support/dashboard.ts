@@ -22,6 +22,12 @@ export interface Dashboard {
   received: Received[]
   blobs: Map<string, Buffer>
   jobs: Job[]
+  /** What the server says that it speaks; one that says nothing is an old one. */
+  capabilities: string[] | null
+  /** Hands a job out: to a poll that is held for one, else to the next. */
+  offer(job: Job): void
+  /** Polls that are held. */
+  held(): number
   /** What heartbeats are answered with, for the jobs they name. */
   onHeartbeat: (ids: string[]) => HeartbeatReply
   /** Asked first: an answer here takes the place of the usual one. */
@@ -37,11 +43,20 @@ export async function aDashboard(): Promise<Dashboard> {
   const received: Received[] = []
   const blobs = new Map<string, Buffer>()
   let waiting: (() => void)[] = []
+  const held = new Set<ServerResponse>()
   const dashboard: Dashboard = {
     url: '',
     received,
     blobs,
     jobs: [],
+    capabilities: null,
+    held: () => held.size,
+    offer(job) {
+      const [poll] = held
+      if (!poll) return void dashboard.jobs.push(job)
+      held.delete(poll)
+      send(poll, { status: 200, body: { jobs: [job] } })
+    },
     onHeartbeat: (ids) => ({ jobs: ids.map((id) => ({ id, leaseSeconds: 120, cancel: false })) }),
     intercept: () => null,
     envelopes: () => bodies<Result>(received, '/api/scans/upload'),
@@ -65,8 +80,11 @@ export async function aDashboard(): Promise<Dashboard> {
   const server = createServer(async (request, response) => {
     const one = await record(request, blobs)
     received.push(one)
-    const answer = dashboard.intercept(one) ?? usual(one, dashboard)
-    send(response, answer)
+    const answer = dashboard.intercept(one)
+    if (!answer && isHeld(one, dashboard)) {
+      held.add(response)
+      response.on('close', () => held.delete(response))
+    } else send(response, answer ?? usual(one, dashboard))
     const woken = waiting
     waiting = []
     for (const wake of woken) wake()
@@ -92,8 +110,17 @@ async function record(request: IncomingMessage, blobs: Map<string, Buffer>): Pro
   return { ...common, body: bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : null }
 }
 
+const isHeld = ({ path }: Received, { capabilities, jobs }: Dashboard): boolean =>
+  capabilities?.includes('wait') === true && /[?&]wait=[1-9]/.test(path) && jobs.length === 0
+
 function usual({ method, path, body }: Received, dashboard: Dashboard): Answer {
-  if (path.endsWith('/api/agent/register')) return { status: 200, body: { agentId: 'agent-1' } }
+  if (path.endsWith('/api/agent/register')) {
+    const { capabilities } = dashboard
+    return {
+      status: 200,
+      body: { agentId: 'agent-1', ...(capabilities && { protocolVersion: 1, capabilities }) },
+    }
+  }
   if (path.endsWith('/api/agent/heartbeat')) {
     const ids = (body as { jobs: { id: string }[] }).jobs.map(({ id }) => id)
     return { status: 200, body: dashboard.onHeartbeat(ids) }

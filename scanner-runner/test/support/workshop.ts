@@ -74,6 +74,7 @@ export async function anEnvironment(
     HG_SAMPLE_DATABASES: await sampleDatabases(),
     HG_ALLOW_PRIVATE_NETWORKS: 'true',
     HG_POLL_INTERVAL_MS: '100',
+    HG_METRICS_PORT: 'off',
     ...over,
   }
 }

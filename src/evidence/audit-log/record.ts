@@ -18,6 +18,7 @@ export type AuditAction =
   | 'scan.cancelled'
   | 'scan.deleted'
   | 'organization.created'
+  | 'organization.keys_renewed'
   | 'runner.created'
 
 export type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>

@@ -1,9 +1,10 @@
 import { z } from '@hono/zod-openapi'
 import { endpoint, operators } from '../../http/endpoint.ts'
 import { operator } from '../../http/faces.ts'
-import { created } from '../../http/reply.ts'
+import { created, data } from '../../http/reply.ts'
 import { createOrganization } from './create.ts'
-import { CreatedOrganization, CreateOrganization } from './schemas.ts'
+import { renewOrganizationKeys } from './renew-keys.ts'
+import { CreatedOrganization, CreateOrganization, RenewedKeys, RenewKeys } from './schemas.ts'
 
 export const organizationRoutes = [
   endpoint(
@@ -23,5 +24,20 @@ export const organizationRoutes = [
       const organization = await createOrganization(ctx, body)
       return created(organization, `/operator/organizations/${organization.id}`)
     },
+  ),
+  endpoint(
+    operator,
+    operators,
+    {
+      method: 'post',
+      path: '/operator/organization-keys/renew',
+      operationId: 'renewOrganizationKeys',
+      tags: ['Operator'],
+      summary: 'Wrap organization keys under the active root key, in slices',
+      body: RenewKeys,
+      responses: { 200: { description: 'One slice', schema: z.object({ data: RenewedKeys }) } },
+      problems: ['SERVICE_UNAVAILABLE'],
+    },
+    async (ctx, { body }) => data(await renewOrganizationKeys(ctx, body)),
   ),
 ]

@@ -16,3 +16,16 @@ export const CreatedOrganization = z.strictObject({
   owner: z.strictObject({ email: z.string(), name: z.string() }),
   apiKey: CreatedApiKey,
 })
+
+export const RenewKeys = z.strictObject({
+  after: z.int().min(0).default(0),
+  replaceUnreadable: z.boolean().default(false),
+})
+
+export const RenewedKeys = z.strictObject({
+  rewrapped: z.number(),
+  replaced: z.number(),
+  kept: z.number(),
+  unreadable: z.number(),
+  next: z.number().nullable(),
+})

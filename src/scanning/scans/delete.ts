@@ -6,6 +6,7 @@ import { cancelScan } from './cancel.ts'
 import { deleteMarkedBlobs, releaseBlobs } from './release-blobs.ts'
 
 const MAX_BLOBS = 1000 // of one scan; what is left goes with the sweep
+const REPEATED = 60_000 // ms after a cancellation in which the same call is taken for its repetition
 
 interface Row {
   id: string
@@ -13,17 +14,19 @@ interface Row {
   deadline_at: number | null
   result_key: string | null
   status: string
+  scanned_at: number | null
 }
 
 /**
- * DELETE of a scan: one that has not ended is cancelled and stays readable; one that has is deleted, with the
- * blobs that no other scan names. Findings stay with the artifact. Throws NOT_FOUND.
+ * DELETE of a scan: one that has not ended is cancelled and stays readable, also when the call is repeated within a
+ * minute because its answer was lost; one that has is deleted, with the blobs that no other scan names. Findings
+ * stay with the artifact. Throws NOT_FOUND.
  */
 export async function deleteScan(ctx: Context, scanId: string): Promise<'cancelled' | 'deleted'> {
   const org = ctx.organization.num
   const [scans, blobs] = await ctx.db.batch([
     statement(
-      'SELECT id, job_id, deadline_at, result_key, status FROM scans WHERE org = ? AND id = ?',
+      'SELECT id, job_id, deadline_at, result_key, status, scanned_at FROM scans WHERE org = ? AND id = ?',
       org,
       scanId,
     ),
@@ -35,6 +38,7 @@ export async function deleteScan(ctx: Context, scanId: string): Promise<'cancell
     await cancelScan(ctx, { id: scan.id, jobId: scan.job_id })
     return 'cancelled'
   }
+  if (scan.status === 'CANCELLED' && ctx.now - scan.scanned_at! < REPEATED) return 'cancelled'
   const sha256s = blobs!.rows.map((row) => String(row.sha256))
   await ctx.db.batch([
     ...releaseBlobs(org, scanId, sha256s, scan.result_key, ctx.now),

@@ -6,6 +6,7 @@ import { mapPage, readPage } from '../../http/pages.ts'
 import { bare, data, list } from '../../http/reply.ts'
 import { FindingList } from '../../inventory/images/index.ts'
 import { FINDING_LIST, listFindings, MATCH_FILTER_TEXTS, presentFinding } from '../../risk/findings/index.ts'
+import { MAX_STREAMS } from '../scan-viewers.ts'
 import { deleteScan } from './delete.ts'
 import { downloadRaw, downloadSbom } from './download.ts'
 import { findingsOfScan, listScans, readScan, readScanStatus, SCAN_LIST } from './read.ts'
@@ -36,10 +37,13 @@ const requested = (scanId: string) =>
     { Location: `/api/scans/${scanId}` },
   )
 
-const EVENTS_DESCRIPTION = `Each event's data is the object of \`GET /api/scans/{scanId}/status\` (ScanStatus) on one line. \`progress\`: the scan
-goes on. \`end\`: its last state; the stream closes behind it. Ids only grow, and a state is not sent twice. A line that
-begins with a colon comes every 15 seconds while nothing changes. After five minutes the stream closes; a client that asks again with
-the last id goes on where it was, as EventSource does by itself. An organization may have 100 streams open.`
+const EVENTS_DESCRIPTION = [
+  "Each event's data is the object of `GET /api/scans/{scanId}/status` (ScanStatus) on one line.",
+  '`progress`: the scan goes on. `end`: its last state; the stream closes behind it.',
+  'Ids only grow, and a state is not sent twice. A line that begins with a colon comes every 15 seconds while nothing',
+  'changes. After five minutes the stream closes; a client that asks again with the last id goes on where it was, as',
+  `EventSource does by itself. An organization may have ${MAX_STREAMS} streams open.`,
+].join(' ')
 
 const watchingOf = (scanId: string, queried: string | undefined, { headers, method, signal }: Request) => ({
   scanId,
@@ -219,7 +223,7 @@ export const scanRoutes = [
       tags,
       summary: 'Cancel or delete a scan',
       description:
-        'A scan that has not ended is cancelled; one that has is deleted with the outputs no other scan names. Findings stay with the image.',
+        'A scan that has not ended is cancelled, and stays so when the call is repeated within a minute; one that has ended is deleted with the outputs no other scan names. Findings stay with the image.',
       params: ScanParams,
       responses: { 200: { description: 'What was done', schema: one(DeletedScan) } },
     },

@@ -16,7 +16,8 @@ import { type JobPlace, jobPlace, leaseLost, type RunnerIdentity } from './runne
 /**
  * Takes a job's result: stored first under a key of its own, then one batch with fence check, state and the
  * message that has it ingested. The same upload again is the same answer; one without the lease changes nothing
- * and leaves nothing behind. Throws VALIDATION_ERROR for an envelope that is not 1.1, BAD_REQUEST for a
+ * and leaves nothing behind. Where the batch's outcome is unknown the object stays: it may be accepted, and if not
+ * the bucket's sweep takes it. Throws VALIDATION_ERROR for an envelope that is not 1.1, BAD_REQUEST for a
  * body that is other than announced, CONFLICT `lease_lost`.
  */
 export async function completeJob(
@@ -45,9 +46,9 @@ async function storeAndAccept(
   try {
     return await acceptUpload(ctx, runner, place, fence, key)
   } catch (error) {
+    if (!(error instanceof LostRace)) throw error
     ctx.defer(deleteObjects(ctx.env, place.org, [key]))
-    if (error instanceof LostRace) return repeatedUpload(runner, place, fence)
-    throw error
+    return repeatedUpload(runner, place, fence)
   }
 }
 

@@ -32,6 +32,7 @@ export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
   const head = envelopeHead(await new Blob(chunks).text())
   if (ended) {
     if (bytes === 0) throw problem('BAD_REQUEST', 'A JSON body is required')
+    if (length !== null && length !== bytes) brokenOff()
     const whole = await new Blob(chunks).arrayBuffer()
     return { head, open: () => whole, isBroken: () => false, discard: async () => {} }
   }

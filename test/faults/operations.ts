@@ -1,0 +1,109 @@
+import type { Operation, Story } from './story.ts'
+import { MINUTE } from './system.ts'
+import { expectStatus, retrying } from './tenant.ts'
+
+const destroy = (path: (story: Story) => string) => async (story: Story) =>
+  expectStatus(await retrying(story.system, () => story.tenant.call('DELETE', path(story))), 200, 404)
+
+const deleteScan = destroy(({ scanId }) => `/api/scans/${scanId}`)
+const deleteRegistry = destroy(({ tenant }) => `/api/registries/${tenant.registryId}`)
+
+const scheduleDaily = ({ system, tenant }: Story, tags: string) =>
+  tenant.rows(
+    "UPDATE registries SET schedule = 'daily', next_run_at = ?, sync_started_at = ?, include_tags = ? WHERE id = ?",
+    ...[system.now, system.now, tags, tenant.registryId],
+  )
+
+const nothing = async () => {}
+
+/** Each operation of the main path, from the state in which it happens. */
+export const OPERATIONS: Record<string, Operation> = {
+  request: { before: nothing, run: (story) => story.request() },
+  dispatch: { before: (story) => story.request(), run: (story) => story.deliver() },
+  claim: {
+    before: async (story) => {
+      await story.request()
+      await story.deliver()
+    },
+    run: (story) => story.claim(),
+  },
+  renew: { before: (story) => story.claimed(), run: (story) => story.runner.renew(story.job) },
+  blobs: { before: (story) => story.claimed(), run: (story) => story.runner.putBlobs(story.job!) },
+  upload: {
+    before: async (story) => {
+      await story.claimed()
+      await story.runner.renew(story.job)
+      await story.runner.putBlobs(story.job!)
+    },
+    run: async (story) => expectStatus(await story.runner.upload(story.job!), 200),
+  },
+  ingest: { before: (story) => story.uploaded(), run: (story) => story.deliver() },
+  'report of failure': {
+    before: (story) => story.claimed(),
+    run: async (story) => expectStatus(await story.runner.report(story.job!, 'failed'), 204),
+  },
+  'report of release': {
+    before: (story) => story.claimed(),
+    run: async (story) => expectStatus(await story.runner.report(story.job!, 'released'), 204, 409),
+  },
+  'cancel of a running scan': {
+    before: async (story) => {
+      await story.claimed()
+      await story.runner.putBlobs(story.job!)
+    },
+    run: deleteScan,
+  },
+  'delete of a scan': {
+    before: async (story) => {
+      await story.uploaded()
+      await story.finish()
+    },
+    run: deleteScan,
+  },
+  'delete of a registry': {
+    before: async (story) => {
+      await story.uploaded()
+      await story.deliver()
+      await story.request('team/app:1.1')
+    },
+    run: deleteRegistry,
+  },
+  'sweeps of the cron': {
+    before: async (story) => {
+      await story.claimed()
+      await story.request('team/app:1.1')
+      story.system.queue.length = 0
+      await scheduleDaily(story, 'none of them')
+      story.system.advance(10 * MINUTE)
+      await story.runner.renew(null)
+    },
+    run: (story) => story.system.tick(),
+  },
+  'start of scheduled scans': {
+    before: async (story) => {
+      await story.uploaded()
+      await story.finish()
+      await scheduleDaily(story, '*')
+      await story.system.tick()
+    },
+    run: (story) => story.deliver(),
+  },
+  'sync of a registry': {
+    before: nothing,
+    run: async (story) => {
+      const { system, tenant } = story
+      const sync = () => tenant.call('POST', `/api/registries/${tenant.registryId}/sync`)
+      expectStatus(await retrying(system, sync), 202)
+      await system.drain()
+    },
+  },
+  'removal of what a registry had': {
+    before: async (story) => {
+      await story.uploaded()
+      await story.deliver()
+      await story.request('team/app:1.1')
+      await deleteRegistry(story)
+    },
+    run: (story) => story.system.drain(),
+  },
+}
