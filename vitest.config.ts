@@ -10,6 +10,7 @@ const secret = (bytes: number) => randomBytes(bytes).toString('base64')
 
 /** Tests that run inside workerd, over real D1, R2, Queues and Durable Objects. Each file has its own storage. */
 export default defineConfig({
+  assetsInclude: ['**/*.json.gz'], // engines' recorded outputs
   plugins: [
     cloudflareTest(async () => ({
       wrangler: { configPath: './wrangler.toml' },

@@ -13,16 +13,18 @@ import { organizationRoutes } from './identity/organizations/index.ts'
 import { runnerRoutes } from './identity/runners/index.ts'
 import { imageRoutes } from './inventory/images/index.ts'
 import { registryRoutes } from './inventory/registries/index.ts'
+import { deadLetterRoutes } from './operations/dead-letters/index.ts'
 import { statusRoutes } from './operations/status/index.ts'
 import { vulnerabilityRoutes } from './risk/vulnerabilities/index.ts'
 import { scanRoutes } from './scanning/scans/index.ts'
 import { scheduleRoutes } from './scanning/schedules/index.ts'
-import { agentRoutes } from './scanning/sensors/index.ts'
+import { agentRoutes, sensorRoutes } from './scanning/sensors/index.ts'
 
 /** Every operation of the Worker. One line a feature. */
 export const endpoints: Endpoint[] = [
   ...documentRoutes,
   ...statusRoutes,
+  ...deadLetterRoutes,
   ...organizationRoutes,
   ...runnerRoutes,
   ...apiKeyRoutes,
@@ -31,6 +33,7 @@ export const endpoints: Endpoint[] = [
   ...vulnerabilityRoutes,
   ...scanRoutes,
   ...scheduleRoutes,
+  ...sensorRoutes,
   ...agentRoutes,
 ]
 

@@ -4,7 +4,7 @@ import { newId } from '../ids.ts'
 import type { WorkMessage } from '../queue.ts'
 import { type Database, type Statement, statement } from './database.ts'
 
-const RESEND_AFTER = 120_000 // longer than a healthy queue takes; a doubled message changes nothing
+export const PROMISE_RESENT_AFTER = 120_000 // longer than a healthy queue takes; a doubled message changes nothing
 const MAX_BATCH = 100 // messages of one sendBatch
 
 /** A message and the row that promises it, for the batch that makes it true. */
@@ -24,7 +24,7 @@ export function promise(message: WorkMessage, now: number): Promised {
       message.org,
       JSON.stringify(withId),
       now,
-      now + RESEND_AFTER,
+      now + PROMISE_RESENT_AFTER,
     ),
   }
 }
@@ -41,14 +41,15 @@ export const promiseAll = (promised: readonly Promised[]): Statement =>
 export function sendPromised(ctx: Pick<BaseContext, 'env' | 'defer'>, promised: readonly Promised[]): void {
   if (promised.length > 0)
     ctx.defer(
-      send(
+      sendMessages(
         ctx.env,
         promised.map(({ message }) => message),
       ),
     )
 }
 
-async function send(env: Env, messages: readonly WorkMessage[]): Promise<void> {
+/** Gives messages to the queue, in batches as large as it takes. */
+export async function sendMessages(env: Env, messages: readonly WorkMessage[]): Promise<void> {
   for (let at = 0; at < messages.length; at += MAX_BATCH) {
     await env.WORK.sendBatch(messages.slice(at, at + MAX_BATCH).map((body) => ({ body })))
   }
@@ -76,11 +77,11 @@ export async function resendPromised(env: Env, db: Database, now: number, limit:
       `UPDATE outbox SET next_attempt_at = ?1 + max(?2, ?1 - created_at)
         WHERE id IN (SELECT value FROM json_each(?3)) AND next_attempt_at <= ?1`,
       now,
-      RESEND_AFTER,
+      PROMISE_RESENT_AFTER,
       JSON.stringify(due.map(({ id }) => id)),
     ),
   )
-  await send(
+  await sendMessages(
     env,
     due.map(({ message }) => JSON.parse(message) as WorkMessage),
   )

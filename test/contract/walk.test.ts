@@ -103,9 +103,12 @@ describe('Every operation', () => {
     for (const role of below) expect(await call(await ours.as(role), operation)).toBeProblem(403, 'FORBIDDEN')
   })
 
-  it.each(withAccess('agent'))('%s is 403 for an API key', async (_, operation) => {
-    const answer = await call(await anOrganization(), operation)
-    expect([answer.status, answer.body.code]).toEqual([403, 'forbidden'])
+  it.each(withAccess('agent'))('%s is 403 for an API key below the role ci', async (_, operation) => {
+    const ours = await anOrganization()
+    for (const below of ['viewer', 'auditor']) {
+      const answer = await call(await ours.as(below), operation)
+      expect([answer.status, answer.body.code]).toEqual([403, 'forbidden'])
+    }
   })
 
   it.each(

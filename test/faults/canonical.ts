@@ -25,7 +25,6 @@ const INCIDENTAL = new Set([
 ])
 
 const TIME = /(_at|_until|^since|_order)$/
-const ID = /\b(?:org|usr|key|agt|reg|img|tag|scn|ae|out|req)_[0-9a-z]{20}\b/g
 
 /** Integer ids: the column, and the table whose rows it names. */
 const KEYS: Record<string, string> = {
@@ -119,36 +118,41 @@ const withoutIncidents = (value: unknown): unknown =>
         .replace(/"(created|updated|started)At":"[^"]+"/g, '"$1At":"time"')
     : value
 
-const NAMED = /(?:artifact|package|match):\d+/g
+const NAMED =
+  /(?:artifact|package|match):\d+|\b(?:org|usr|key|agt|reg|img|tag|scn|ae|out|req)_[0-9a-z]{20}\b/g
+const ROUNDS = 4 // as far apart as two rows of one story are: scan, tag, image, artifact, package
 
 /**
- * Replaces ids by numbers in the order of what is said about them elsewhere: rows are sorted by all but their ids,
- * then by the names given so far, until the order stands still.
+ * Replaces each id by what the rows say about it: its kind, and a number in the order of the rows that name it, which
+ * in turn are told apart by the other ids in them. Ids about which everything is alike get the same number.
  */
 function numbered(rows: string[]): string[] {
-  const names = new Map<string, string>()
-  const nameOf = (id: string) => names.get(id) ?? `${kindOf(id)}?`
-  const shown = (row: string) => row.replace(NAMED, nameOf).replace(ID, nameOf)
-  for (let round = 0; round < 6; round++) {
-    const sorted = rows
-      .map((row) => [shown(row), row] as const)
-      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    const counts = new Map<string, number>()
-    const next = new Map<string, string>()
-    for (const [, row] of sorted) {
-      for (const [id] of [...row.matchAll(NAMED), ...row.matchAll(ID)]) {
-        if (next.has(id)) continue
-        const count = (counts.get(kindOf(id)) ?? 0) + 1
-        counts.set(kindOf(id), count)
-        next.set(id, `${kindOf(id)}#${count}`)
-      }
-    }
-    const isSame = next.size === names.size && [...next].every(([id, name]) => names.get(id) === name)
-    names.clear()
-    for (const [id, name] of next) names.set(id, name)
-    if (isSame) break
+  const holders = new Map<string, string[]>()
+  for (const row of rows) {
+    for (const [id] of row.matchAll(NAMED)) holders.set(id, [...(holders.get(id) ?? []), row])
   }
-  return rows.map(shown).sort()
+  let colours = new Map([...holders.keys()].map((id) => [id, kindOf(id)]))
+  for (let round = 0; round < ROUNDS; round++) {
+    const colourOf = (id: string, self: string) => (id === self ? 'self' : colours.get(id)!)
+    colours = new Map(
+      [...holders].map(([self, named]) => {
+        const seen = named.map((row) => row.replace(NAMED, (id) => colourOf(id, self))).sort()
+        return [self, `${kindOf(self)}~${hashOf(seen.join('\n'))}`]
+      }),
+    )
+  }
+  const ranks = new Map([...new Set(colours.values())].sort().map((colour, rank) => [colour, rank]))
+  return rows.map((row) => row.replace(NAMED, (id) => `${kindOf(id)}#${ranks.get(colours.get(id)!)}`)).sort()
 }
 
 const kindOf = (id: string): string => id.split(/[_:]/)[0]!
+
+/** FNV-1a in two halves: 64 bits tell some thousand texts apart. */
+function hashOf(text: string): string {
+  let [a, b] = [0x811c9dc5, 0x1000193]
+  for (let index = 0; index < text.length; index++) {
+    a = Math.imul(a ^ text.charCodeAt(index), 0x01000193)
+    b = Math.imul(b ^ text.charCodeAt(index), 0x85ebca6b)
+  }
+  return `${(a >>> 0).toString(36)}.${(b >>> 0).toString(36)}`
+}

@@ -61,6 +61,9 @@ describe(`chaos (HG_FAULT_SEED=${SEED}, HG_CHAOS_SCANS=${CHAOS_SCANS})`, () => {
     expect([...byJob.values()].flatMap(overlaps)).toEqual([])
     const granted = log.filter(({ event }) => event === 'granted').map(({ id, fence }) => `${id} ${fence}`)
     expect(new Set(granted).size).toBe(granted.length)
+    expect(log.filter(({ event }) => event === 'taken away')).toEqual([])
+    const back = log.filter(({ event }) => event === 'given back').length
+    expect(back).toBeLessThanOrEqual(chaos.events['job released'] ?? 0)
     const heard = chaos.grants.map(({ job, fence }) => `${parseJobWireId(job)!.jobId} ${fence}`)
     expect(heard.filter((grant) => !granted.includes(grant))).toEqual([])
   })

@@ -8,12 +8,15 @@ import { randomFrom } from './seed.ts'
 import { MINUTE, type System } from './system.ts'
 import { type Answer, aTenant, expectStatus, type Tenant } from './tenant.ts'
 
-/** A lease as its holder knew of it: kept outside of the system that grants them. */
+/**
+ * A lease as its holder knew of it: kept outside of the system that grants them. The clock may move while a call is
+ * under way, so it surely held from `from` until `until`.
+ */
 export interface Grant {
   job: string
   fence: number
   from: number
-  /** When it ended: by its holder's act, or at the latest time that the server promised. */
+  /** When its holder gave it back, or else what the server had promised. */
   until: number
 }
 
@@ -182,7 +185,8 @@ export class Chaos {
     worker.done = 0
     if (!worker.job) return
     const { id, lease } = worker.job
-    worker.grant = { job: id, fence: lease.fence, from: now, until: now + lease.seconds * 1000 }
+    const until = now + lease.seconds * 1000
+    worker.grant = { job: id, fence: lease.fence, from: this.system.now, until }
     this.grants.push(worker.grant)
   }
 

@@ -113,6 +113,7 @@ export function faultyBindings(env: Env, queue: Pick<Queue, 'send' | 'sendBatch'
     WORK: guarded(queue, ['send', 'sendBatch'], 'queue', faults),
     RATE_LIMITS: faultyNamespace(env.RATE_LIMITS as unknown as DurableObjectNamespace, faults),
     RUNNER_POOLS: faultyNamespace(env.RUNNER_POOLS as unknown as DurableObjectNamespace, faults),
+    SCAN_VIEWERS: faultyNamespace(env.SCAN_VIEWERS as unknown as DurableObjectNamespace, faults),
   }
   for (const name of databases) {
     changed[name] = faultyDatabase(env[name as 'DIRECTORY'], faults)

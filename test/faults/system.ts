@@ -111,7 +111,7 @@ export class System {
   /** What the cron's sweep of the bucket has done once every object is a day old. The clock stays where it is. */
   async sweepObjects(): Promise<void> {
     const base = systemBase(this.env, this.execution(), this.now + SWEPT_AFTER)
-    while (await sweepBucket(base));
+    for (let passes = 0; passes < 2; ) if (!(await sweepBucket(base))) passes++
     for (const name of shardNames(this.env)) {
       const db = tenantDb(this.env, name, base.directory.meter)!
       while ((await deleteMarkedBlobs(this.env, db, base.now, 1000)) > 0);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 /** Files with statements on tenant tables that name no organization, and what makes that right. */
 const WITHOUT_ORGANIZATION: Record<string, string> = {
   'src/auth/credentials.ts': 'the id of the credential that the request presented',
+  'src/db/dead-letters.ts': 'what an operator lists and replays, over every organization of a shard',
   'src/db/outbox.ts': 'ids that the same sweep or message brought; messages name their organization',
   'src/inventory/artifacts/show.ts': 'its condition is spliced in by two callers, each with the organization',
   'src/inventory/registries/sweeps.ts': 'a sweep over every organization of a shard',

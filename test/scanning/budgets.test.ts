@@ -86,6 +86,7 @@ describe('claiming', () => {
         runner.identity,
         runner.agentId,
         engineBits(['trivy', 'grype', 'syft']),
+        { labels: [], concurrency: 2, unfenced: false },
       )
       expect(job).not.toBeNull()
       const { roundTrips, rowsRead, rowsWritten } = base.directory.meter
@@ -110,7 +111,8 @@ describe('claiming', () => {
       await queueCopies(world, from, to)
       const base = baseAt(T0 + from) // no two leases end at the same moment
       const engines = engineBits(['trivy', 'grype', 'syft'])
-      expect(await claimJob(base, runner.identity, runner.agentId, engines)).not.toBeNull()
+      const terms = { labels: [], concurrency: 2, unfenced: false }
+      expect(await claimJob(base, runner.identity, runner.agentId, engines, terms)).not.toBeNull()
       costs.push({ ...base.directory.meter })
     }
     expect(costs[1]).toEqual(costs[0])

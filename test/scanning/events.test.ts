@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { Context } from '../../src/context.ts'
 import { scanViewers } from '../../src/db/objects.ts'
 import type { Env } from '../../src/env.ts'
+import { jobWireId } from '../../src/ids.ts'
 import { MAX_STREAMS } from '../../src/scanning/scan-viewers.ts'
 import { cancelScan } from '../../src/scanning/scans/cancel.ts'
 import { ingestScan } from '../../src/scanning/scans/ingest.ts'
@@ -286,7 +287,7 @@ describe('the stream of a scan', () => {
       'SELECT fence, digest FROM jobs WHERE id = ?',
       await jobIdOf(world, scanId),
     )
-    const id = `${world.organization.shard}-${world.organization.num}-${scanId}`
+    const id = jobWireId(world.organization.shard, world.organization.num, scanId)
     return {
       id,
       digest: row!.digest,

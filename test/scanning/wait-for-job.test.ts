@@ -5,8 +5,10 @@ import type { AgentContext } from '../../src/context.ts'
 import type { Timer } from '../../src/db/live-socket.ts'
 import { runnerPool } from '../../src/db/objects.ts'
 import type { Env } from '../../src/env.ts'
+import { jobWireId } from '../../src/ids.ts'
 import { pollJob } from '../../src/scanning/sensors/hand-out.ts'
-import type { Job } from '../../src/scanning/sensors/protocol.ts'
+import { type Job, STOPPING } from '../../src/scanning/sensors/protocol.ts'
+import { renewLeases } from '../../src/scanning/sensors/renew.ts'
 import { runnerOf } from '../../src/scanning/sensors/runner-identity.ts'
 import { MAX_WAIT_SECONDS, waitForJob } from '../../src/scanning/sensors/wait-for-job.ts'
 import { anOrganization, caller, theOperator } from '../world.ts'
@@ -65,7 +67,7 @@ async function aWaiter(engines: readonly string[] = ['trivy', 'grype', 'syft']):
 }
 
 const wireId = ({ organization }: World, scanId: string) =>
-  `${organization.shard}-${organization.num}-${scanId}`
+  jobWireId(organization.shard, organization.num, scanId)
 
 describe('a poll that waits', () => {
   let world: World
@@ -173,6 +175,23 @@ describe('a poll that waits', () => {
     expect(await revoked).toBe('UNAUTHORIZED')
     expect(await waiting).toEqual([wireId(world, scanId)])
     expect([failing.claims(), gone.claims()]).toEqual([1, 1])
+  })
+
+  it('is answered when its runner says that it stops, and when the runner polls anew', async () => {
+    const waiter = await aWaiter()
+    const stopped = waiter.wait()
+    await inLine(1)
+    await renewLeases(baseAt(Date.now()), runnerOf(waiter.ctx), {
+      ...{ agentId: waiter.agentId, status: STOPPING, jobs: [] },
+    })
+    expect(await stopped).toEqual([])
+    const older = waiter.wait()
+    await inLine(1)
+    const newer = waiter.wait()
+    expect(await older).toEqual([])
+    await inLine(1)
+    const scanId = await scanNow()
+    expect(await newer).toEqual([wireId(world, scanId)])
   })
 
   it('claims nothing for a client that left while it looked', async () => {

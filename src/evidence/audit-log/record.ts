@@ -17,9 +17,13 @@ export type AuditAction =
   | 'scan.failed'
   | 'scan.cancelled'
   | 'scan.deleted'
+  | 'sensor.disabled'
+  | 'sensor.enabled'
+  | 'sensor.removed'
   | 'organization.created'
   | 'organization.keys_renewed'
   | 'runner.created'
+  | 'dead_letters.replayed'
 
 export type Auditor = Pick<Context, 'actor' | 'ip' | 'now'>
 

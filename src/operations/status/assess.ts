@@ -26,7 +26,7 @@ interface Limit {
 
 /** What is too old in a shard, and why then. */
 export const LIMITS: Record<BacklogName, Limit> = {
-  // Five deliveries, 300 seconds apart at most: then a message is dead and its promise gone.
+  // Five retries, 300 seconds apart at most: then a message is dead and its promise gone.
   outbox: { code: 'outbox_old', age: 30 * MINUTE, says: 'a promised message is not handled' },
   // A free runner claims within seconds and a scan takes minutes: the fleet is too small, or stands.
   cloudQueue: { code: 'queue_old', age: 15 * MINUTE, says: 'a job waits for a cloud runner' },

@@ -21,6 +21,9 @@ function instant(time: number): string {
   return text
 }
 
+/** When a database was built; null where the engine's output did not say. */
+export const builtAt = (build: number | null): string | null => (build ? instant(build) : null)
+
 /** A match on the wire. `engines` are those whose word counts here: in a finding only those that see it there. */
 export function presentMatch(row: MatchRow, engines = row.engines, detectedAt = row.seenAt) {
   const [type, context] = JSON.parse(row.package) as [string, PackageContext]
@@ -56,7 +59,7 @@ function presentVerdicts(row: MatchRow, engines: readonly FindingEngine[]) {
     if (!verdict) continue
     const { severity, cvss, fixState, fixedVersions } = verdict
     const built = first[engine]
-    const databaseBuiltAt = built === null ? null : instant(built)
+    const databaseBuiltAt = builtAt(built)
     verdicts[engine] = { severity, cvss, fixState, fixedVersions, databaseBuiltAt }
   }
   return verdicts

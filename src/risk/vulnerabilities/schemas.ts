@@ -52,8 +52,11 @@ export const AffectedImage = z
       description: 'The tag that moved to it last; null for a scan by digest',
       example: '1.27',
     }),
-    digest: ManifestDigest,
-    platform: z.string().openapi({ description: 'Platform of the manifest', example: 'linux/amd64' }),
+    digest: ManifestDigest.nullable(),
+    platform: z.string().openapi({
+      description: 'Platform of the manifest; `unknown` where nobody said',
+      example: 'linux/amd64',
+    }),
     layer: Layer,
     path: PackagePath,
     since: instant('The later of the package reaching the image and the vulnerability being known'),
