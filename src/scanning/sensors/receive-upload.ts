@@ -4,6 +4,7 @@ import { bodyAsSent } from '../../http/body.ts'
 import { problem } from '../../http/problems.ts'
 import { announcedBody } from './announced-body.ts'
 import { type EnvelopeHead, envelopeHead, isAddressed } from './envelope-head.ts'
+import { insistently } from './insistently.ts'
 import { MAX_UPLOAD_BYTES } from './protocol.ts'
 
 const HEAD_BYTES = 4 * 1024 * 1024 // room for 500 layers with their commands, which stand before the scan's id
@@ -104,7 +105,10 @@ async function readHead(body: Beginning): Promise<EnvelopeHead> {
 async function storeBody(env: Env, key: string, body: Beginning, length: number | null): Promise<void> {
   while (!body.ended && body.bytes < HEAD_BYTES) await readOn(body)
   if (body.ended && length !== null && body.bytes < length) throw notAsAnnounced()
-  if (body.ended) return putUpload(env, key, await new Blob(body.chunks).arrayBuffer())
+  if (body.ended) {
+    const whole = await new Blob(body.chunks).arrayBuffer()
+    return insistently(() => putUpload(env, key, whole))
+  }
   if (length === null || length < body.bytes) return putUploadInParts(env, key, allChunks(body))
   const announced = announcedBody(body.reader, length, body.chunks)
   try {
