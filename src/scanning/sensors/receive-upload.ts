@@ -12,6 +12,8 @@ const FIRST_LOOK = 16 * 1024 // bytes; the head is looked at again each time twi
 
 export interface ReceivedUpload {
   head: EnvelopeHead
+  /** True where the head was looked for in the whole body. */
+  isComplete: boolean
   /** Bytes, as far as they are known before the end. */
   length: number | null
   /**
@@ -41,7 +43,13 @@ export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
     if (body.ended && body.bytes === 0) throw problem('BAD_REQUEST', 'A JSON body is required')
     if (body.ended && length !== null && body.bytes < length) throw notAsAnnounced()
     const store = (env: Env, key: string) => storeBody(env, key, body, length)
-    return { head, length: body.ended ? body.bytes : length, store, discard: () => body.reader.cancel() }
+    return {
+      head,
+      isComplete: body.ended,
+      length: body.ended ? body.bytes : length,
+      store,
+      discard: () => body.reader.cancel(),
+    }
   } catch (error) {
     await body.reader.cancel()
     throw error
