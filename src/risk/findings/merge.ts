@@ -7,7 +7,7 @@ import {
   type Severity,
 } from '../../scanning/sensors/result.ts'
 
-/** What one engine says about a match, as `matches.said` stores it. `cvss` is 0.0 to 10.0. */
+/** What one engine says about a match, about a match. `cvss` is 0.0 to 10.0. */
 export interface Verdict {
   severity: Severity
   cvss: number | null
@@ -66,9 +66,15 @@ export function mergeVerdicts(said: Said): Merged {
   }
 }
 
-/** One text for one meaning: engines in order, members in order. */
-export const saidJson = (said: Said): string =>
-  JSON.stringify(Object.fromEntries(FINDING_ENGINES.flatMap((e) => (said[e] ? [[e, said[e]]] : []))))
-
 export const sameVerdict = (a: Verdict | undefined, b: Verdict | undefined): boolean =>
-  JSON.stringify(a) === JSON.stringify(b)
+  a === b ||
+  (a !== undefined &&
+    b !== undefined &&
+    a.severity === b.severity &&
+    a.cvss === b.cvss &&
+    a.vector === b.vector &&
+    a.cvssSource === b.cvssSource &&
+    a.cvssVersion === b.cvssVersion &&
+    a.fixState === b.fixState &&
+    a.fixedVersions.length === b.fixedVersions.length &&
+    a.fixedVersions.every((version, index) => version === b.fixedVersions[index]))
