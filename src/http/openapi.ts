@@ -1,5 +1,4 @@
-import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
-import { z } from '@hono/zod-openapi'
+import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
 import type { Endpoint, ResponseContract } from './endpoint.ts'
 import { PROBLEMS, type ProblemCode, problem } from './problems.ts'
 
@@ -23,14 +22,22 @@ export const AgentProblemBody = z
 const DESCRIPTION = `Connects container registries, schedules scans, and answers what is vulnerable, where, since when,
 and what was decided about it.`
 
-/** Everything of the document that is not a path; `npm run openapi` loads it. @public */
-export const DOCUMENT = {
+/** Everything of the document that is not a path. */
+const DOCUMENT = {
   openapi: '3.1.0',
   info: { title: 'HarborGuard API', version: '1.0.0', description: DESCRIPTION },
   servers: [{ url: '/' }],
-} as const
+}
 
-export function registerSecurity(app: OpenAPIHono): void {
+/** The document of these operations. `npm run openapi` makes it; the Worker starts without. @public */
+export function documentOf(endpoints: readonly Endpoint[]) {
+  const app = new OpenAPIHono()
+  registerSecurity(app)
+  for (const endpoint of endpoints) if (!endpoint.face.hidden) registerPath(app, endpoint)
+  return app.getOpenAPI31Document(DOCUMENT)
+}
+
+function registerSecurity(app: OpenAPIHono): void {
   const registry = app.openAPIRegistry
   registry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
@@ -41,7 +48,7 @@ export function registerSecurity(app: OpenAPIHono): void {
 }
 
 /** Adds one operation to the document, with every problem that its access, body and path make possible. */
-export function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, route }: Endpoint): void {
+function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, route }: Endpoint): void {
   const problemSchema = face.name === 'agent' ? AgentProblemBody : ProblemBody
   const responses: RouteConfig['responses'] = {}
   const limited = route.rateLimit ? RATE_LIMIT_HEADERS : {}
@@ -100,7 +107,7 @@ function response({ description, schema, mediaTypes, headers }: ResponseContract
   return {
     description,
     ...(types.length > 0 && {
-      content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.string() }])),
+      content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.unknown() }])),
     }),
     ...(headers && Object.keys(headers).length > 0 && { headers: headersOf(headers) }),
   }
@@ -122,7 +129,8 @@ export function problemsByStatus({
   if (route.body)
     codes.add('BAD_REQUEST').add('VALIDATION_ERROR').add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE')
   if (route.query) codes.add('VALIDATION_ERROR')
-  if (route.params) codes.add('NOT_FOUND').add('VALIDATION_ERROR')
+  if (route.params) codes.add('VALIDATION_ERROR')
+  if (route.params && access.kind !== 'agent') codes.add('NOT_FOUND') // a runner is told of a lost lease
   if (route.idempotency) codes.add('CONFLICT').add('VALIDATION_ERROR')
   if (route.rateLimit) codes.add('RATE_LIMITED')
   const byStatus = new Map<number, ProblemCode[]>()

@@ -1,7 +1,7 @@
 import { line, makeNotes, type Notes } from '../normalise/index.ts'
 import type { ResultSource } from '../results/index.ts'
-import type { EngineName, ResultPackage } from '../sensors/result.ts'
-import { ForeignCatalogue, type MadePackage } from './catalogue.ts'
+import { type EngineName, FINDING_ENGINES, type ResultPackage } from '../sensors/result.ts'
+import { ForeignCatalogue, type Wanted } from './catalogue.ts'
 import { engineNamed, engineRuns } from './engine-runs.ts'
 import { ForeignHead, type ForeignLists, ForeignNote } from './envelope.ts'
 import { ForeignFindings } from './findings.ts'
@@ -78,7 +78,7 @@ export async function convertEnvelope(
 const MADE_A_SLICE = 1000
 
 /** The listed packages in the slices of their list, then those that were made. */
-const packagesOf = (catalogue: ForeignCatalogue, made: readonly MadePackage[], slices: number) =>
+const packagesOf = (catalogue: ForeignCatalogue, made: readonly Wanted[], slices: number) =>
   async function* (wanted: (slice: number) => boolean = () => true) {
     yield* catalogue.packages(wanted)
     for (let at = 0; at < made.length; at += MADE_A_SLICE) {
@@ -87,10 +87,11 @@ const packagesOf = (catalogue: ForeignCatalogue, made: readonly MadePackage[], s
   }
 
 /** A package that only a finding names: of no type that is known. */
-const madePackage = ({ name, version, engines }: MadePackage): ResultPackage => ({
+const madePackage = ({ name, version, engines }: Wanted): ResultPackage => ({
   ...{ type: 'generic', namespace: null, name, version },
   ...{ distro: null, source: null, module: null, owner: null },
-  ...{ licenses: [], listedBy: [...engines], locations: [] },
+  ...{ licenses: [], locations: [] },
+  listedBy: FINDING_ENGINES.filter((_, at) => engines & (1 << at)),
 })
 
 /**

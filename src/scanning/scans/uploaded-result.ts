@@ -30,7 +30,7 @@ export interface RefusedResult {
 }
 
 /** Where a document is of no known format. */
-const UNKNOWN = { refusal: 'It is not a result envelope 1.0 or 1.1.' }
+const UNKNOWN = { refusal: 'It is not a result envelope 1.0 or 1.1, or has a part beyond the bounds of one.' }
 
 /**
  * Opens an uploaded document: an envelope 1.1, 1.0, or a legacy body. What a foreign one says of its image counts

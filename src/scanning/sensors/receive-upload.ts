@@ -58,6 +58,7 @@ function announcedLength(request: Request): number | null {
 
 /** A reader that goes on to the end when it is cancelled. */
 function drainingReader(reader: Reader): Reader {
+  reader.closed.catch(() => {}) // told by `read` already
   const drain = async () => {
     for (let next = await reader.read(); !next.done; next = await reader.read());
   }
