@@ -78,6 +78,7 @@ export const OPERATIONS: Record<string, Operation> = {
       await story.runner.renew(null)
     },
     run: (story) => story.system.tick(),
+    stride: 4,
   },
   'start of scheduled scans': {
     before: async (story) => {
