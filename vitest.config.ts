@@ -10,6 +10,7 @@ const secret = (bytes: number) => randomBytes(bytes).toString('base64')
 
 /** Tests that run inside workerd, over real D1, R2, Queues and Durable Objects. Each file has its own storage. */
 export default defineConfig({
+  assetsInclude: ['**/*.json.gz'], // engines' recorded outputs
   plugins: [
     cloudflareTest(async () => ({
       wrangler: { configPath: './wrangler.toml' },
@@ -33,7 +34,7 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**'],
+    exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**', 'test/schemathesis/**'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 20_000,
     silent: 'passed-only', // the Worker's log lines stand beside what failed

@@ -9,6 +9,8 @@ const PROTOCOL = [
   'src/scanning/sensors/result.ts',
   'src/scanning/reasons.ts',
 ]
+/** What runner and Worker share beside the protocol: engines' reports become packages and findings the same way in both. */
+const NORMALISERS = 'src/scanning/normalise/index.ts'
 const BINDING =
   /\benv\.(?:DIRECTORY|SHARD_\w+|ARTIFACTS|ASSETS|WORK|RATE_LIMITS|RUNNER_POOLS|SCAN_VIEWERS|METRICS)\b|env\[`SHARD_/
 const IMPORT = /^(import|export)\s+(type\s)?[^'"]*?from\s+['"](\.[^'"]+)['"]|^import\s+['"](\.[^'"]+)['"]/gm
@@ -45,8 +47,9 @@ function importsOf({ path, text }: Source): Import[] {
 
 function violation({ from, to, typeOnly }: Import): string | null {
   const says = (rule: string) => `${from} imports ${to}: ${rule}`
-  if (from.startsWith('scanner-runner/src/') && to.startsWith('src/') && !PROTOCOL.includes(to)) {
-    return says('the runner takes only the protocol from the Worker')
+  const isShared = PROTOCOL.includes(to) || to === NORMALISERS
+  if (from.startsWith('scanner-runner/src/') && to.startsWith('src/') && !isShared) {
+    return says('the runner takes only the protocol and the normalisers from the Worker')
   }
   if (!from.startsWith('src/')) return null
   if (!to.startsWith('src/'))

@@ -9,6 +9,8 @@ import type { Env } from './env.ts'
 import { forgetReplies } from './http/idempotency.ts'
 import { endStuckSyncs, resumeDeletions, startDueSyncs } from './inventory/registries/index.ts'
 import { logUnit, type Unit } from './log.ts'
+import { forgetLeftPages } from './risk/findings/index.ts'
+import { plainPool } from './scanning/labelled-pools.ts'
 import { deleteMarkedBlobs } from './scanning/scans/release-blobs.ts'
 import { sweepBucket } from './scanning/scans/sweep-bucket.ts'
 import { startDueSchedules } from './scanning/schedules/due.ts'
@@ -48,7 +50,8 @@ const EVERY_MINUTE: Record<string, Sweep> = {
   'leases.expire': async (base, { name, db }) => {
     const { env, now } = base
     const { requeued } = await expireLeases(db, now, SLICE, tellFrom(base))
-    await Promise.all(requeued.map((pool) => runnerPool(env, pool).announce(name, now, true)))
+    const pools = new Set(requeued.map(plainPool))
+    await Promise.all([...pools].map((pool) => runnerPool(env, pool).announce(name, now, true)))
   },
   'scans.overdue': (base, { db }) => endOverdueScans(db, base.now, tellFrom(base)),
   'scans.unrunnable': (base, { db }) => endUnrunnableScans(base.directory, db, base.now, tellFrom(base)),
@@ -62,6 +65,7 @@ const EVERY_MINUTE: Record<string, Sweep> = {
   'blobs.delete': ({ env, now }, { db }) => deleteMarkedBlobs(env, db, now - BLOB_GRACE, SLICE),
   'jobs.forget': ({ now }, { db }) => forgetDoneJobs(db, now),
   'letters.forget': ({ now }, { db }) => db.run(forgetLetters(now, SLICE * 5)),
+  'pages.forget': ({ now }, { db }) => db.run(forgetLeftPages(now, SLICE)),
   'replies.forget': ({ now }, { db }) => db.run(forgetReplies(now, SLICE * 5)),
 }
 

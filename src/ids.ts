@@ -17,9 +17,17 @@ export const ID_PREFIXES = {
 
 /** A new opaque id: prefix, underscore, 100 random bits in 20 characters. */
 export function newId(kind: keyof typeof ID_PREFIXES): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(20))
-  return `${ID_PREFIXES[kind]}_${Array.from(bytes, (byte) => ALPHABET[byte & 31]).join('')}`
+  return idOf(kind, crypto.getRandomValues(new Uint8Array(20)))
 }
+
+/** The id that follows from a text, always the same: 100 bits of its SHA-256. */
+export async function derivedId(kind: keyof typeof ID_PREFIXES, text: string): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return idOf(kind, new Uint8Array(hash, 0, 20))
+}
+
+const idOf = (kind: keyof typeof ID_PREFIXES, bytes: Uint8Array): string =>
+  `${ID_PREFIXES[kind]}_${Array.from(bytes, (byte) => ALPHABET[byte & 31]).join('')}`
 
 /** The public id of a match. Matches have integer keys, random in 52 bits. */
 export const vulnerabilityId = (match: number): string => `vul_${match.toString(36)}`

@@ -103,27 +103,41 @@ const DEAD_LETTERS = 'harborguard-dead-letters'
 const LAST_ATTEMPT = 6 // max_retries of wrangler.toml, and the first delivery
 const MAX_RETRY_SECONDS = 300
 
-/** Each message is acknowledged or tried again by itself; one that fails holds up no other. */
+/**
+ * Each message is acknowledged or tried again by itself; one that fails holds up no other. Dispatches go side by side
+ * and wait for nothing: they wait for registries, and people for them. What takes memory goes one after another.
+ */
 export async function handleQueue(
   batch: MessageBatch<WorkMessage>,
   env: Env,
   execution: ExecutionContext,
 ): Promise<void> {
   const isDead = batch.queue === DEAD_LETTERS
-  for (const message of batch.messages) {
-    const base = systemBase(env, execution, Date.now())
-    const seen: Seen = { organization: null }
-    try {
-      const outcome = await handleMessage(base, message, isDead, seen)
-      message.ack()
-      logMessage(base, message, seen, outcome === 'handled' ? 'info' : 'error', outcome)
-    } catch (error) {
-      const delaySeconds = delayOf(error, message.attempts)
-      message.retry({ delaySeconds })
-      if (!isDead && message.attempts >= LAST_ATTEMPT) await noteLastError(base, message.body, error)
-      const level = error instanceof RetryLater ? 'warn' : 'error'
-      logMessage(base, message, seen, level, 'retried', { delaySeconds, error: String(error) })
-    }
+  const settle = (message: Message<WorkMessage>) =>
+    settleMessage(systemBase(env, execution, Date.now()), message, isDead)
+  const isDispatch = ({ body }: Message<WorkMessage>) => body.kind === 'scan.dispatch'
+  const inTurn = async () => {
+    for (const message of batch.messages) if (!isDispatch(message)) await settle(message)
+  }
+  await Promise.all([...batch.messages.filter(isDispatch).map(settle), inTurn()])
+}
+
+async function settleMessage(
+  base: BaseContext,
+  message: Message<WorkMessage>,
+  isDead: boolean,
+): Promise<void> {
+  const seen: Seen = { organization: null }
+  try {
+    const outcome = await handleMessage(base, message, isDead, seen)
+    message.ack()
+    logMessage(base, message, seen, outcome === 'handled' ? 'info' : 'error', outcome)
+  } catch (error) {
+    const delaySeconds = delayOf(error, message.attempts)
+    message.retry({ delaySeconds })
+    if (!isDead && message.attempts >= LAST_ATTEMPT) await noteLastError(base, message.body, error)
+    const level = error instanceof RetryLater ? 'warn' : 'error'
+    logMessage(base, message, seen, level, 'retried', { delaySeconds, error: String(error) })
   }
 }
 

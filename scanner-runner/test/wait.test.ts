@@ -48,6 +48,16 @@ describe('a runner whose server holds polls', () => {
     expect(await runner.exit).toBe(0)
   })
 
+  it('tells the server that it stops, and runs or hands back what comes in that moment', async () => {
+    const { dashboard, environment, ref } = await aWaitingScene({ HG_SHUTDOWN_GRACE_SECONDS: '0' })
+    dashboard.answerHeld = () => dashboard.offer(aJob(ref))
+    const runner = start(environment)
+    await isWaiting(dashboard)
+    runner.process.kill('SIGTERM')
+    expect(await runner.exit).toBe(0)
+    expect(dashboard.statuses()).toMatchObject([{ path: '/api/agent/jobs/job-1/status', status: 'released' }])
+  })
+
   it('keeps to its interval where the server does not hold them after all', async () => {
     const { dashboard, environment } = await aWaitingScene()
     dashboard.intercept = ({ path }) => (path.includes('/jobs?') ? { status: 200, body: { jobs: [] } } : null)

@@ -16,19 +16,28 @@ export interface Credential {
   agent: RegisteredAgent | null
 }
 
-/** What a runner process said when it registered. Engines and capabilities are JSON. */
+/** What a runner process said when it registered, and what people decided about it. Lists are JSON. */
 export interface RegisteredAgent {
   id: string
   publicKey: string | null
   scannerVersions: string
   capabilities: string
+  labels: string
+  concurrency: number
   lastHeartbeatAt: number
+  disabledAt: number | null
+  removedAt: number | null
 }
+
+/** The columns of RegisteredAgent, of an agent called `a`. */
+export const REGISTERED_AGENT_SQL = `a.public_key AS publicKey, a.scanner_versions AS scannerVersions, a.capabilities,
+  a.labels, a.concurrency, a.last_heartbeat_at AS lastHeartbeatAt, a.disabled_at AS disabledAt,
+  a.removed_at AS removedAt`
 
 const KEY_FORM = /^hg_(?:ak|rk)_[0-9a-f]{48}$/
 const LAST_USED_RESOLUTION = 3_600_000 // one write an hour for each key, however often it is used
 
-interface Row {
+interface Row extends Omit<RegisteredAgent, 'id'> {
   id: string
   kind: Credential['kind']
   role: Role
@@ -38,11 +47,7 @@ interface Row {
   org_id: string | null
   slug: string | null
   shard: string | null
-  agent_id: string | null
-  public_key: string | null
-  scanner_versions: string | null
-  capabilities: string | null
-  last_heartbeat_at: number | null
+  agentId: string | null
 }
 
 /**
@@ -74,7 +79,7 @@ export async function findCredential(
   const row = await directory.first<Row>(
     statement(
       `SELECT c.id, c.kind, c.role, c.registry_id, c.last_used_at, o.num, o.id AS org_id, o.slug, o.shard,
-              a.id AS agent_id, a.public_key, a.scanner_versions, a.capabilities, a.last_heartbeat_at
+              a.id AS agentId, ${REGISTERED_AGENT_SQL}
          FROM credentials c LEFT JOIN organizations o ON o.num = c.org
          LEFT JOIN agents a ON a.id = ?3 AND a.credential_id = c.id
         WHERE c.hash = ?1 AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > ?2)`,
@@ -96,15 +101,19 @@ export async function findCredential(
   }
 }
 
-const agentOf = (row: Row): RegisteredAgent | null =>
-  row.agent_id === null
+const agentOf = ({ agentId, ...row }: Row): RegisteredAgent | null =>
+  agentId === null
     ? null
     : {
-        id: row.agent_id,
-        publicKey: row.public_key,
-        scannerVersions: row.scanner_versions!,
-        capabilities: row.capabilities!,
-        lastHeartbeatAt: row.last_heartbeat_at!,
+        id: agentId,
+        publicKey: row.publicKey,
+        scannerVersions: row.scannerVersions,
+        capabilities: row.capabilities,
+        labels: row.labels,
+        concurrency: row.concurrency,
+        lastHeartbeatAt: row.lastHeartbeatAt,
+        disabledAt: row.disabledAt,
+        removedAt: row.removedAt,
       }
 
 /** The write that remembers a use, or null while the last one is recent enough. */

@@ -53,9 +53,52 @@ export async function putUpload(env: Env, key: string, body: ReadableStream | Ar
   )
 }
 
-/** An object of the organization, or null. A key outside its prefix is never read. */
-export async function readObject(env: Env, org: number, key: string): Promise<R2ObjectBody | null> {
-  return isInside(org, key) ? reaching('bucket', env.ARTIFACTS.get(key)) : null
+const PART_BYTES = 8 * 1024 * 1024 // R2 takes parts from 5 MB, all but the last of one size
+
+/** Stores an upload of unknown length in parts, of which one is held in memory. Nothing is left where it fails. */
+export async function putUploadInParts(
+  env: Env,
+  key: string,
+  chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): Promise<void> {
+  const upload = await env.ARTIFACTS.createMultipartUpload(key, {
+    httpMetadata: { contentType: 'application/json' },
+  })
+  const stored: R2UploadedPart[] = []
+  const store = async (part: Uint8Array<ArrayBuffer>) => {
+    stored.push(await upload.uploadPart(stored.length + 1, part))
+  }
+  try {
+    let part = new Uint8Array(PART_BYTES)
+    let filled = 0
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.byteLength; ) {
+        const taken = Math.min(PART_BYTES - filled, chunk.byteLength - at)
+        part.set(chunk.subarray(at, at + taken), filled)
+        filled += taken
+        at += taken
+        if (filled < PART_BYTES) continue
+        await store(part)
+        part = new Uint8Array(PART_BYTES)
+        filled = 0
+      }
+    }
+    if (filled > 0) await store(part.subarray(0, filled))
+    await upload.complete(stored)
+  } catch (error) {
+    await upload.abort().catch(() => {})
+    throw error
+  }
+}
+
+/** An object of the organization, or a part of it, or null. A key outside its prefix is never read. */
+export async function readObject(
+  env: Env,
+  org: number,
+  key: string,
+  range?: { offset: number; length: number },
+): Promise<R2ObjectBody | null> {
+  return isInside(org, key) ? reaching('bucket', env.ARTIFACTS.get(key, range && { range })) : null
 }
 
 /** Deletes objects of one organization, at most 1000 in a call. Keys outside its prefix are left alone. */

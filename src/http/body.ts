@@ -2,6 +2,10 @@ import { Problem, problem } from './problems.ts'
 
 const MAX_JSON_BYTES = 1024 * 1024 // no documented body comes near it
 
+/** The media type that a request names, without parameters; undefined where it names none. */
+export const mediaTypeOf = (request: Request): string | undefined =>
+  request.headers.get('Content-Type')?.split(';')[0]?.trim().toLowerCase() || undefined
+
 /** The bytes as they were sent. A Content-Encoding is UNSUPPORTED_MEDIA_TYPE: nothing that a client packed is unpacked. */
 export function bodyAsSent(request: Request): ReadableStream<Uint8Array> | null {
   const encoding = request.headers.get('Content-Encoding')?.trim().toLowerCase()
@@ -11,15 +15,18 @@ export function bodyAsSent(request: Request): ReadableStream<Uint8Array> | null 
 }
 
 /**
- * Reads a JSON body of bounded size. Another media type is UNSUPPORTED_MEDIA_TYPE, more bytes are
- * PAYLOAD_TOO_LARGE, a document that is empty or malformed or breaks off is BAD_REQUEST.
+ * Reads a JSON body of bounded size. Another media type is UNSUPPORTED_MEDIA_TYPE (none at all too, unless
+ * `untyped`), more bytes are PAYLOAD_TOO_LARGE, a document that is empty or malformed or breaks off is BAD_REQUEST.
  */
 export async function readBody(
   request: Request,
   maxBytes = MAX_JSON_BYTES,
+  untyped = false,
 ): Promise<{ text: string; json: unknown }> {
-  const mediaType = request.headers.get('Content-Type')?.split(';')[0]?.trim().toLowerCase()
-  if (mediaType !== 'application/json') throw problem('UNSUPPORTED_MEDIA_TYPE')
+  const mediaType = mediaTypeOf(request)
+  if (mediaType !== 'application/json' && !(untyped && mediaType === undefined)) {
+    throw problem('UNSUPPORTED_MEDIA_TYPE')
+  }
   const text = await readText(request, maxBytes)
   if (text.trim() === '') throw problem('BAD_REQUEST', 'A JSON body is required')
   try {

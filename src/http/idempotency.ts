@@ -10,6 +10,8 @@ const KEY_FORM = /^[\x21-\x7e]{1,255}$/
 /** Where a route's replies are remembered, and how the resource is presented again, without one-time secrets. */
 export interface Replay {
   store: 'shard' | 'directory'
+  /** True for what writes before the batch that remembers the reply: then the key is looked for first. */
+  asksFirst?(body: unknown): boolean
   present(ctx: Context, resourceId: string): Promise<Reply>
 }
 

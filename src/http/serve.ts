@@ -3,7 +3,6 @@ import { findCredential, presentedKey, rememberUse } from '../auth/credentials.t
 import { isOperator } from '../auth/operator.ts'
 import { admits } from '../auth/roles.ts'
 import type { AgentContext, BaseContext, Context } from '../context.ts'
-import { DuplicateKey, LostRace } from '../db/database.ts'
 import { takeFromBucket } from '../db/objects.ts'
 import { directoryDb, newMeter, placedDb } from '../db/shards.ts'
 import type { Env } from '../env.ts'
@@ -18,6 +17,9 @@ import type { Trail } from './request-log.ts'
 
 /** Handed out with every reply of an organization's shard, taken back by reads. */
 const BOOKMARK = 'X-D1-Bookmark'
+
+/** The least role of an organization's API key on the runner routes. */
+const AGENT_ROLE = 'ci'
 
 export type Hono = { Bindings: Env; Variables: { base: BaseContext; trail: Trail } }
 
@@ -42,11 +44,12 @@ export async function serve(endpoint: Endpoint, c: HonoContext<Hono>): Promise<R
   if (access.kind === 'operator' && !(await isOperator(base.env, c.req.raw.headers))) throw notFound('Route')
   const ctx = access.kind === 'role' || access.kind === 'agent' ? await authenticate(endpoint, c, base) : base
   if (route.rateLimit && 'organization' in ctx) await limit(endpoint, c, ctx as Context)
-  const body = route.body ? await readBody(c.req.raw, route.maxBodyBytes) : { text: '', json: undefined }
+  const body = route.body
+    ? await readBody(c.req.raw, route.maxBodyBytes, access.kind === 'agent')
+    : { text: '', json: undefined }
   const input = validate(endpoint, c, body.json)
-  const run = () => endpoint.handle(ctx, input)
   const key = route.idempotency ? await idempotencyKey(c.req.raw.headers, route.operationId, body.text) : null
-  const reply = key ? await once(ctx as Context, key, endpoint, run) : await run()
+  const reply = key ? await once(ctx as Context, key, endpoint, input) : await endpoint.handle(ctx, input)
   Object.assign(c.get('trail').headers, bookmarkOf(ctx))
   return print(reply)
 }
@@ -66,10 +69,10 @@ async function authenticate(
   const credential = await findCredential(base.directory, presentedKey(c.req.raw.headers), base.now, agentId)
   c.get('trail').organization = credential.organization?.id ?? null
   const use = rememberUse(credential, base.now)
-  if (use) base.defer(base.directory.run(use))
+  if (use) base.defer(directoryDb(base.env, newMeter()).run(use)) // beside the request, not on its way
   if (endpoint.access.kind === 'agent') {
-    if (credential.kind === 'api_key')
-      throw problem('FORBIDDEN', 'This route is for runners: use a runner or sensor key')
+    if (credential.kind === 'api_key' && !admits(AGENT_ROLE, credential.role))
+      throw problem('FORBIDDEN', `This route is for runners: an API key needs the role ${AGENT_ROLE}`)
     return { ...base, credential }
   }
   const { organization } = credential
@@ -136,23 +139,25 @@ function describe(issue: { code: string; path: PropertyKey[]; message: string; k
   return [{ path: path.join('.'), message: issue.message }]
 }
 
-/** Runs a creating verb once for each Idempotency-Key; the loser of a race gets the winner's resource. */
+/**
+ * Runs a creating verb once for each Idempotency-Key. The verb's own batch finds out whether the key is new, so a first
+ * request looks for nothing; one that fails, whatever at, gets the reply to the request that succeeded with its key.
+ */
 async function once(
   ctx: Context,
   key: IdempotencyKey,
   endpoint: Endpoint,
-  run: () => Promise<Reply | Response>,
+  input: Input<undefined, undefined, undefined>,
 ): Promise<Reply | Response> {
   const replay = endpoint.route.idempotency!
-  const earlier = await replayed(ctx, key, replay)
+  const earlier = replay.asksFirst?.(input.body) ? await replayed(ctx, key, replay) : null
   if (earlier) return earlier
   ctx.rememberReply = (resourceId, status) =>
     rememberReply(ctx.organization.num, ctx.now, key, resourceId, status)
   try {
-    return await run()
+    return await endpoint.handle(ctx, input)
   } catch (error) {
-    const lost = error instanceof LostRace || error instanceof DuplicateKey
-    const winner = lost ? await replayed(ctx, key, replay) : null
+    const winner = await replayed(ctx, key, replay)
     if (winner) return winner
     throw error
   }

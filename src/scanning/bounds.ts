@@ -10,3 +10,5 @@ export const BEST_RUNNER_WAIT = 5 * MINUTE
 export const MAX_FOLLOWERS = 100
 /** A runner that was not heard of for longer offers nothing. */
 export const LIVENESS = 2 * MINUTE
+/** How long a sensor may be silent after it registered: it downloads its databases. */
+export const WARM_UP = 5 * MINUTE

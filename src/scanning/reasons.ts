@@ -25,6 +25,8 @@ export const REASONS = {
   all_engines_failed: 'Every engine failed.',
   dispatch_failed: 'The scan could not be started.',
   ingest_failed: 'The result could not be stored.',
+  result_missing: 'The runner reported the scan as completed and uploaded no result.',
+  runner_labels_unavailable: 'No live runner has all the labels that the registry asks for.',
   result_invalid: 'The runner uploaded a result that cannot be used.',
   // one engine
   engine_unavailable: 'No live runner offers this engine.',

@@ -2,9 +2,10 @@ import { type Database, type Statement, statement } from '../db/database.ts'
 import { runnerPool } from '../db/objects.ts'
 import { promise } from '../db/outbox.ts'
 import type { Env } from '../env.ts'
-import { BEST_RUNNER_WAIT, LIVENESS } from './bounds.ts'
+import { BEST_RUNNER_WAIT } from './bounds.ts'
 import { auditEnd, endJob, endScan } from './end-scan.ts'
-import { offeredBits } from './engine-bits.ts'
+import { BEHIND_MARK, labelsOfPool, plainPool } from './labelled-pools.ts'
+import { liveRunners, neededEngines } from './live-runners.ts'
 import { type ReasonCode, reason } from './reasons.ts'
 import type { TellViewers } from './tell-viewers.ts'
 
@@ -121,45 +122,56 @@ export async function repairHints(env: Env, db: Database, shard: string, now: nu
       SLICE,
     ),
   )
-  await Promise.all(pools.map(({ pool }) => runnerPool(env, pool).announce(shard, now, true)))
+  const plain = new Set(pools.map(({ pool }) => plainPool(pool)))
+  await Promise.all([...plain].map((pool) => runnerPool(env, pool).announce(shard, now, true)))
   return pools.length
 }
 
-/** Queued jobs of a pool with live runners of which none offers an engine asked for: they would wait in vain. */
+/**
+ * Queued jobs of the cloud's pools while runners are live, of which none has the labels or offers an engine asked for:
+ * they would wait in vain.
+ */
 export async function endUnrunnableScans(
   directory: Database,
   db: Database,
   now: number,
   tell: TellViewers = () => {},
 ): Promise<number> {
-  const waiting = await db.all<{ id: string; org: number; scan_id: string; pool: string; wanted: number }>(
-    statement(
-      `SELECT id, org, scan_id, pool, wanted FROM jobs INDEXED BY jobs_claim
-        WHERE state = 'queued' AND pool = 'cloud' AND updated_at <= ?
-        ORDER BY priority, rank, created_at, id LIMIT ?`,
-      now - BEST_RUNNER_WAIT,
-      SLICE,
-    ),
-  )
+  const [plain, labelled] = await db.batch([
+    queuedFor("pool = 'cloud'", 'priority, rank, created_at, id', now),
+    queuedFor(`pool > 'cloud' AND pool < 'cloud${BEHIND_MARK}'`, 'pool, priority, rank, created_at, id', now),
+  ])
+  const waiting = [...plain!.rows, ...labelled!.rows] as unknown as QueuedJob[]
   if (waiting.length === 0) return 0
-  const live = await directory.all<{ scanner_versions: string }>(
-    statement(
-      `SELECT scanner_versions FROM agents INDEXED BY agents_of_registry
-        WHERE org IS NULL AND registry_id IS NULL AND last_heartbeat_at > ? LIMIT ?`,
-      now - LIVENESS,
-      SLICE,
-    ),
-  )
+  const live = await liveRunners(directory, null, null, now, SLICE)
   if (live.length === 0) return 0
-  const offered = live.reduce((bits, row) => bits | offeredBits(JSON.parse(row.scanner_versions)), 0)
-  const vain = waiting.filter(({ wanted }) => (wanted & offered) === 0)
-  await db.batch(vain.flatMap(({ org, scan_id, id }) => endWith(org, scan_id, id, 'engine_unavailable', now)))
+  const vain = waiting.flatMap((job) => {
+    const why = neededEngines(job.wanted, labelsOfPool(job.pool), live)
+    return typeof why === 'string' ? [{ ...job, why }] : []
+  })
+  await db.batch(vain.flatMap(({ org, scan_id, id, why }) => endWith(org, scan_id, id, why, now)))
   tellEach(
     tell,
     vain.map(({ org, id, scan_id }) => ({ org, ids: [id, scan_id] })),
   )
   return vain.length
 }
+
+interface QueuedJob {
+  id: string
+  org: number
+  scan_id: string
+  pool: string
+  wanted: number
+}
+
+const queuedFor = (pools: string, order: string, now: number): Statement =>
+  statement(
+    `SELECT id, org, scan_id, pool, wanted FROM jobs INDEXED BY jobs_claim
+      WHERE state = 'queued' AND ${pools} AND updated_at <= ? ORDER BY ${order} LIMIT ?`,
+    now - BEST_RUNNER_WAIT,
+    SLICE,
+  )
 
 /** Rows that nobody asks for any more, at most a slice of each kind. */
 export async function forgetDoneJobs(db: Database, now: number): Promise<number> {

@@ -42,7 +42,12 @@ async function furnished(name: string) {
   const scan = await organization.post('/api/scans', { image: `${host}/team/app:1.0`, scanners: ['trivy'] })
   expect(scan.status, scan.text).toBe(202)
   const key = await organization.post('/api/api-keys', { name, role: 'viewer' })
+  const sensor = await caller(registry.body.data.sensorApiKey).post('/api/agent/register', {
+    name,
+    version: '1',
+  })
   const ids = {
+    sensorId: [sensor.body.agentId],
     registryId: [registry.body.data.id],
     scanId: [scan.body.scanId],
     keyId: [key.body.data.id],

@@ -44,7 +44,18 @@ async function furnished(ours: TestOrganization): Promise<Ids> {
   const found = (await ours.get('/api/vulnerabilities?limit=1')).body.data
   const key = await ours.post('/api/api-keys', { name: 'theirs' })
   const { imageId, tagId } = scan
-  return { registryId, imageId, tagId, scanId, engine: 'trivy', vulnId: found[0].id, keyId: key.body.data.id }
+  const sensored = await connected(ours, 'open', { scanMethod: 'sensor' })
+  const { agentId: sensorId } = await aHttpRunner(sensored.sensorApiKey)
+  return {
+    sensorId,
+    registryId,
+    imageId,
+    tagId,
+    scanId,
+    engine: 'trivy',
+    vulnId: found[0].id,
+    keyId: key.body.data.id,
+  }
 }
 
 describe('An id of another organization', () => {

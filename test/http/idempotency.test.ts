@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { aFakeRegistry } from '../fake-registry.ts'
+import { connected } from '../scanning/over-http.ts'
 import { anOrganization } from '../world.ts'
 
 const KEY = { 'Idempotency-Key': 'k' }
@@ -19,4 +20,30 @@ it('answers a repeated request for what was deleted meanwhile with a conflict, a
     expect(await ours.post(path, body, KEY)).toBeProblem(409, 'CONFLICT')
     expect((await ours.get(path)).body.meta.total).toBe(count - 1)
   }
+})
+
+it('answers a repeated request as the first one, also where the verb would refuse it by now', async () => {
+  const ours = await anOrganization()
+  const { host, id } = await connected(ours)
+  const headers = { 'Idempotency-Key': 'once' }
+  const body = { image: `${host}/team/app:1.0`, scanners: ['trivy'] }
+  const first = await ours.post('/api/scans', body, headers)
+  expect((await ours.delete(`/api/registries/${id}`)).status).toBe(200)
+  expect(await ours.post('/api/scans', body)).toBeProblem(400, 'VALIDATION_ERROR')
+  const again = await ours.post('/api/scans', body, headers)
+  expect([again.status, again.body]).toEqual([202, first.body])
+  expect(again.headers.get('Idempotency-Replayed')).toBe('true')
+  const other = { ...body, image: `${host}/team/app:1.1` }
+  expect(await ours.post('/api/scans', other, headers)).toBeProblem(409, 'CONFLICT')
+})
+
+it("a repeated request for a sensor's registry makes no second key", async () => {
+  const ours = await anOrganization()
+  const headers = { 'Idempotency-Key': 'once' }
+  const body = { name: 's', provider: 'CUSTOM', url: 's.example', scanMethod: 'sensor' }
+  const first = await ours.post('/api/registries', body, headers)
+  expect(first.body.data.sensorApiKey).toMatch(/^hg_ak_/)
+  const again = await ours.post('/api/registries', body, headers)
+  expect([again.status, again.body.data.id, again.meter.written]).toEqual([201, first.body.data.id, 0])
+  expect(again.text).not.toContain('hg_ak_')
 })

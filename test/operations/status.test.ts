@@ -65,11 +65,19 @@ async function aBacklog(shard: string, count: number, at: number): Promise<void>
     at,
     numbers,
   )
+  await shardRows(
+    shard,
+    `INSERT INTO dead_letters (id, org, kind, message, attempts, died_at, replayed_at)
+     SELECT 'out' || value, 7, 'scan.ingest', '{}', 6, ?1, NULL FROM json_each(?2)
+     UNION ALL SELECT 'replayed' || value, 7, 'scan.ingest', '{}', 6, ?1 - 1, ?1 FROM json_each(?2)`,
+    at,
+    numbers,
+  )
 }
 
 beforeEach(async () => {
   await emptyPools()
-  for (const table of ['outbox', 'jobs', 'scans'])
+  for (const table of ['outbox', 'jobs', 'scans', 'dead_letters'])
     for (const shard of ['00', '01']) await shardRows(shard, `DELETE FROM ${table}`)
   await directoryDb(bindings, newMeter()).run(statement('DELETE FROM cron_runs'))
 })
@@ -81,13 +89,12 @@ describe('a look at the databases', () => {
     expect(empty.meter.rowsRead).toBeLessThanOrEqual(20)
     const read: number[] = []
     for (const count of [600, 6000]) {
-      await shardRows('00', 'DELETE FROM jobs')
-      await shardRows('00', 'DELETE FROM outbox')
+      for (const table of ['jobs', 'outbox', 'dead_letters']) await shardRows('00', `DELETE FROM ${table}`)
       await aBacklog('00', count, T0 - MINUTE)
       const { facts, meter } = await gather()
       expect(meter.roundTrips).toBe(3)
       const { backlogs, sensorQueues } = facts.shards[0]!
-      for (const name of ['outbox', 'cloudQueue', 'uploads', 'expiredLeases'] as const)
+      for (const name of ['outbox', 'cloudQueue', 'uploads', 'expiredLeases', 'deadLetters'] as const)
         expect([name, backlogs![name]]).toEqual([
           name,
           { count: 500, isAtLeast: true, oldestAt: T0 - MINUTE },
@@ -95,7 +102,7 @@ describe('a look at the databases', () => {
       expect(sensorQueues).toHaveLength(50)
       read.push(meter.rowsRead)
     }
-    expect(read[0]).toBeLessThanOrEqual(4 * 2 * 501 + 4 * 51 + 20)
+    expect(read[0]).toBeLessThanOrEqual(5 * 2 * 501 + 4 * 51 + 20)
     expect(read[1]).toBe(read[0])
   })
 

@@ -86,6 +86,7 @@ describe('claiming', () => {
         runner.identity,
         runner.agentId,
         engineBits(['trivy', 'grype', 'syft']),
+        { labels: [], concurrency: 2, unfenced: false },
       )
       expect(job).not.toBeNull()
       const { roundTrips, rowsRead, rowsWritten } = base.directory.meter

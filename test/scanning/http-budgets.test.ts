@@ -28,13 +28,31 @@ it('a scan is read in two round trips and few rows, one that follows another too
 it('writes take three round trips: the credential, the state, one batch', async () => {
   const ours = await anOrganization()
   const { host, id } = await connected(ours, 'open', { schedule: 'daily' })
-  await ours.get('/api/scans')
   const runner = await aHttpRunner()
   const { scanId } = await aCompleteScan(ours, runner, `${host}/team/app:1.0`)
   const cancelled = await dispatched(ours, `${host}/team/app:1.1`)
   const key = await ours.post('/api/api-keys', { name: 'k' })
+  const newKey = await ours.as('admin')
+  const once = () => ({ 'Idempotency-Key': crypto.randomUUID() })
+  const registry = {
+    name: 'r',
+    provider: 'CUSTOM',
+    url: 'r.example',
+    credentials: { username: 'u', password: 'p' },
+  }
   const writes: Record<string, Answer> = {
     'POST scan': await ask(ours, `${host}/team/app:latest`),
+    'POST scan with a new credential': await ask(newKey, `${host}/team/app:1.1`),
+    'POST scan once': await ours.post(
+      '/api/scans',
+      { image: `${host}/team/app:1.0`, scanners: ['trivy'] },
+      once(),
+    ),
+    'POST key once': await ours.post('/api/api-keys', { name: 'k' }, once()),
+    'POST registry once': await ours.post('/api/registries', registry, once()),
+    'POST registry of a sensor': await ours.post('/api/registries', {
+      ...{ name: 's', provider: 'CUSTOM', url: 's.example', scanMethod: 'sensor' },
+    }),
     'DELETE running scan': await ours.delete(`/api/scans/${cancelled}`),
     'DELETE ended scan': await ours.delete(`/api/scans/${scanId}`),
     'POST key': key,

@@ -43,7 +43,7 @@ async function consume(messages: WorkMessage[], queue = 'harborguard-work', atte
 }
 
 /** A world whose registry answers. */
-async function aReachableWorld(mode: 'open' | 'error' = 'open'): Promise<World> {
+async function aReachableWorld(mode: 'open' | 'error' | 'slow' = 'open'): Promise<World> {
   const world = await aWorld()
   const { host, url } = await aFakeRegistry(mode)
   await world.rows('UPDATE registries SET host = ?, url = ? WHERE id = ?', host, url, world.registryId)
@@ -80,6 +80,22 @@ describe('the queue', () => {
     const result = await consume(messages)
     expect(result.explicitAcks).toEqual(['m1'])
     expect(result.retryMessages).toEqual([{ msgId: 'm0' }])
+  })
+
+  it('dispatches no scan behind another: one whose registry is slow holds up none', async () => {
+    const slow = await aReachableWorld('slow')
+    const settled: string[] = []
+    const messages = [await ask(slow, 'team/app:1.0'), await ask(world, 'team/app:1.0')].map((body, at) => ({
+      ...{ id: `m${at}`, timestamp: new Date(), attempts: 1, body },
+      ack: () => settled.push(`m${at} done`),
+      retry: () => settled.push(`m${at} again`),
+    }))
+    const execution = createExecutionContext()
+    const batch = { queue: 'harborguard-work', messages } as unknown as MessageBatch<WorkMessage>
+    const patient = { ...baseAt(Date.now()).env, REGISTRY_TIMEOUT_MS: '5000' } // far longer than a dispatch
+    await handleQueue(batch, patient, execution)
+    await waitOnExecutionContext(execution)
+    expect(settled).toEqual(['m1 done', 'm0 again'])
   })
 
   it('forgets the promise of a handled message and keeps that of one to be tried again', async () => {

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { expect } from 'vitest'
-import type { RegisteredAgent } from '../../src/auth/credentials.ts'
+import { REGISTERED_AGENT_SQL, type RegisteredAgent } from '../../src/auth/credentials.ts'
 import type { BaseContext, Context, Organization } from '../../src/context.ts'
 import { type Param, type Statement, statement } from '../../src/db/database.ts'
 import { directoryDb, newMeter, placedDb, shardNames, tenantDb } from '../../src/db/shards.ts'
@@ -12,12 +12,12 @@ import type { RegistryAccess } from '../../src/scanning/registry-access.ts'
 import { dispatchScan } from '../../src/scanning/scans/dispatch.ts'
 import { ingestScan } from '../../src/scanning/scans/ingest.ts'
 import { requestScan } from '../../src/scanning/scans/request.ts'
-import { completeJob } from '../../src/scanning/sensors/complete.ts'
 import { pollJob } from '../../src/scanning/sensors/hand-out.ts'
 import type { EngineName, Job, Result } from '../../src/scanning/sensors/protocol.ts'
 import { receiveUpload } from '../../src/scanning/sensors/receive-upload.ts'
 import { registerAgent } from '../../src/scanning/sensors/register.ts'
 import type { RunnerIdentity } from '../../src/scanning/sensors/runner-identity.ts'
+import { takeUpload } from '../../src/scanning/sensors/take-upload.ts'
 import { aResult, type ResultShape } from '../risk/results.ts'
 import { anOrganization } from '../world.ts'
 
@@ -154,6 +154,12 @@ export async function aScan(world: World, wish: Wish = {}): Promise<string> {
   return scanId
 }
 
+/** What a runner registers beside its engines. */
+export interface RunnerTerms {
+  labels?: string[] | undefined
+  concurrency?: number | undefined
+}
+
 export interface Runner {
   identity: RunnerIdentity
   agentId: string
@@ -162,9 +168,9 @@ export interface Runner {
 
 /** A registered runner with a key pair of its own: of the cloud, or the sensor of a world's registry. */
 export async function aRunner(
-  options: { world?: World; engines?: readonly string[]; at?: number } = {},
+  options: { world?: World; engines?: readonly string[]; at?: number } & RunnerTerms = {},
 ): Promise<Runner> {
-  const { world, engines = ALL, at = T0 } = options
+  const { world, engines = ALL, at = T0, labels, concurrency = 64 } = options
   const identity: RunnerIdentity = {
     credentialId: newId('apiKey'),
     pool: world?.registryId ?? 'cloud',
@@ -172,7 +178,7 @@ export async function aRunner(
     registryId: world?.registryId ?? null,
     shard: world?.organization.shard ?? null,
   }
-  const agentId = await register(identity, engines, at)
+  const agentId = await register(identity, engines, at, { labels, concurrency })
   return {
     identity,
     agentId,
@@ -180,13 +186,13 @@ export async function aRunner(
       const base = baseAt(now)
       const agent = await base.directory.first<RegisteredAgent>(
         statement(
-          `SELECT id, public_key AS publicKey, scanner_versions AS scannerVersions, capabilities,
-                  last_heartbeat_at AS lastHeartbeatAt FROM agents WHERE id = ? AND credential_id = ?`,
+          `SELECT a.id, ${REGISTERED_AGENT_SQL} FROM agents a WHERE a.id = ? AND a.credential_id = ?`,
           agentId,
           identity.credentialId,
         ),
       )
-      return (await pollJob(base, identity, agent, accessTo()))[0] ?? null
+      const [job] = await pollJob(base, identity, agent, accessTo())
+      return (job as Job | undefined) ?? null
     },
   }
 }
@@ -195,6 +201,7 @@ export async function register(
   identity: RunnerIdentity,
   engines: readonly string[],
   at: number,
+  terms: RunnerTerms = {},
 ): Promise<string> {
   const pair = (await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, [
     'deriveBits',
@@ -210,6 +217,7 @@ export async function register(
     capabilities: ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials'],
     protocolVersion: 1,
     publicKey: { kty: 'EC', crv: 'P-256', x: x!, y: y! },
+    ...terms,
   })
   return agentId
 }
@@ -229,7 +237,7 @@ export async function upload(runner: Runner, body: unknown, at = T0 + MINUTE, se
     body: text,
     headers: { 'Content-Length': String(new TextEncoder().encode(text).length) },
   })
-  const reply = await completeJob(baseAt(at, sent), runner.identity, await receiveUpload(request))
+  const { reply } = await takeUpload(baseAt(at, sent), runner.identity, await receiveUpload(request))
   await settle()
   return reply
 }

@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HEARTBEAT_SECONDS, type Job, type RegisterReply } from '../../../src/scanning/sensors/protocol.ts'
+import {
+  HEARTBEAT_SECONDS,
+  type Job,
+  type RegisterReply,
+  STOPPING,
+} from '../../../src/scanning/sensors/protocol.ts'
 import type { Client } from '../client/client.ts'
 import { ServerRefused } from '../client/request.ts'
 import type { DatabaseKeeper } from '../databases/database-keeper.ts'
@@ -11,7 +16,7 @@ import type { RunnerMetrics } from '../metrics/runner-metrics.ts'
 import type { ActiveJobs } from './active-jobs.ts'
 import { handleJob } from './handle-job.ts'
 import { startHeartbeats } from './heartbeats.ts'
-import { pollForJobs } from './poll-for-jobs.ts'
+import { LAST_REPLY_MS, pollForJobs } from './poll-for-jobs.ts'
 import { isTooOld, sayTooOld } from './too-old.ts'
 
 const PROGRESS_GAP_MS = 2000
@@ -58,11 +63,21 @@ export async function runAgent(options: AgentOptions): Promise<ExitCode> {
   try {
     const begin = (job: Job) => beginJob(job, options, agentId, jobs, heartbeats.nudge)
     const waitSeconds = capabilities.includes('wait') ? options.workshop.config.pollWaitSeconds : 0
+    if (waitSeconds > 0) answerHeldPoll(options, agentId, jobs)
     return await pollForJobs({ ...options, agentId, begin, waitSeconds })
   } finally {
     await finish(jobs, options)
     heartbeats.stop()
   }
+}
+
+/** At a stop the server is told, so that it answers the poll that it holds. */
+function answerHeldPoll({ client, stop }: AgentOptions, agentId: string, jobs: ActiveJobs): void {
+  const tell = () =>
+    client
+      .heartbeat({ agentId, status: STOPPING, jobs: jobs.describe() }, AbortSignal.timeout(LAST_REPLY_MS))
+      .catch(() => {}) // then the poll is cut
+  stop.addEventListener('abort', tell, { once: true })
 }
 
 /** One beat: says what is in hand and obeys the answer. A refused lease ends the one job that was named. */

@@ -13,7 +13,7 @@ import { afterStop } from './after-stop.ts'
 import { isTooOld, sayTooOld } from './too-old.ts'
 
 const MAX_WAIT_MS = 30_000 // between polls of a server that does not answer
-const LAST_REPLY_MS = 1000 // that a poll which waits gets after a stop: a job may be on its way
+export const LAST_REPLY_MS = 2000 // that a poll which is held gets after a stop: a job may be on its way
 const REFUSALS_BEFORE_EXIT = 3 // a key that is refused this often in a row is revoked
 const STATUS_TIMEOUT_MS = 15_000
 
@@ -39,11 +39,7 @@ export interface Polling {
 export async function pollForJobs(polling: Polling): Promise<ExitCode> {
   const { jobs, databases, workshop, stop, waitSeconds } = polling
   // a poll in flight may have leased a job, so a stop does not cut it at once
-  const { shutdownGraceMs } = workshop.config
-  const pollSignal = afterStop(
-    stop,
-    waitSeconds > 0 ? Math.min(LAST_REPLY_MS, shutdownGraceMs) : shutdownGraceMs,
-  )
+  const pollSignal = afterStop(stop, waitSeconds > 0 ? LAST_REPLY_MS : workshop.config.shutdownGraceMs)
   let failures = 0
   let refusals = 0
   while (!stop.aborted) {

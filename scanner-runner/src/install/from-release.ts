@@ -11,51 +11,61 @@ const CONNECT_TIMEOUT_MS = 5_000 // a closed network shall cost seconds
 const DOWNLOAD_TIMEOUT_MS = 10 * 60_000 // 60 MB over a slow line
 const EXTRACT_TIMEOUT_MS = 60_000
 
-/** Downloads the maker's archive and takes the program out of it, if the archive has the pinned sum. */
-export async function fromRelease(
-  manifest: EngineManifest,
-  platform: PlatformKey,
-  work: string,
-  unreachable: Map<string, string>,
-  stop?: AbortSignal,
-): Promise<Obtained> {
-  const archive = manifest.release.archives[platform]
-  if (!archive) return { refused: `there is no release archive for ${platform}` }
-  if (archive.sha256 === null) return { refused: 'its release archive has no pinned checksum' }
-  const file = join(work, 'release.tar.gz')
-  const refused = await fetchUnlessRefused(archive.url, file, unreachable, stop)
-  if (refused) return { refused }
-  return takeOut(manifest, work, file, { sha256: archive.sha256, of: 'the pinned one' }, stop)
+interface Place {
+  manifest: EngineManifest
+  archive: EngineManifest['release']['archives'][PlatformKey]
+  /** Downloads into a file; a clause that says why not, or null. */
+  fetchTo(url: string, file: string): Promise<string | null>
+  work: string
 }
+
+type Expected = { sha256: string; of: string } | { refused: string }
+
+/** Takes the program out of the maker's archive, if that has the sum that `expected` finds for it. */
+const fromArchive =
+  (expected: (place: Place) => Promise<Expected>) =>
+  async (
+    manifest: EngineManifest,
+    platform: PlatformKey,
+    work: string,
+    unreachable: Map<string, string>,
+    stop?: AbortSignal,
+  ): Promise<Obtained> => {
+    const archive = manifest.release.archives[platform]
+    if (!archive) return { refused: `there is no release archive for ${platform}` }
+    const fetchTo = (url: string, file: string) => fetchUnlessRefused(url, file, unreachable, stop)
+    const sum = await expected({ manifest, archive, fetchTo, work })
+    if ('refused' in sum) return sum
+    const file = join(work, 'release.tar.gz')
+    const refused = await fetchTo(archive.url, file)
+    if (refused) return { refused }
+    return takeOut(manifest, work, file, sum, stop)
+  }
+
+/** Downloads the maker's archive and takes the program out of it, if the archive has the pinned sum. */
+export const fromRelease = fromArchive(async ({ archive: { sha256 } }) =>
+  sha256 === null
+    ? { refused: 'its release archive has no pinned checksum' }
+    : { sha256, of: 'the pinned one' },
+)
 
 /**
  * The same for an archive without a pinned sum, if it has the one that its maker publishes beside it: that proves a
  * complete download from the maker's site, not that the site is as it was when the manifest was written.
  */
-export async function fromPublished(
-  manifest: EngineManifest,
-  platform: PlatformKey,
-  work: string,
-  unreachable: Map<string, string>,
-  stop?: AbortSignal,
-): Promise<Obtained> {
-  const archive = manifest.release.archives[platform]
-  if (!archive) return { refused: `there is no release archive for ${platform}` }
+export const fromPublished = fromArchive(async ({ manifest, archive, fetchTo, work }) => {
   const sums = join(work, 'checksums.txt')
-  const { checksums } = manifest.release
-  const refusedSums = await fetchUnlessRefused(checksums, sums, unreachable, stop)
-  if (refusedSums) return { refused: refusedSums }
-  const name = basename(new URL(archive.url).pathname)
-  const lines = readFileSync(sums, 'utf8').split('\n')
-  const sha256 = lines
-    .map((line) => /^([0-9a-f]{64}) [ *](.+)$/.exec(line))
-    .find((line) => line?.[2] === name)
-  if (!sha256) return { refused: `its maker publishes no checksum of ${name}` }
-  const file = join(work, 'release.tar.gz')
-  const refused = await fetchUnlessRefused(archive.url, file, unreachable, stop)
+  const refused = await fetchTo(manifest.release.checksums, sums)
   if (refused) return { refused }
-  return takeOut(manifest, work, file, { sha256: sha256[1]!, of: 'the published one' }, stop)
-}
+  const name = basename(new URL(archive.url).pathname)
+  const sha256 = readFileSync(sums, 'utf8')
+    .split('\n')
+    .map((line) => /^([0-9a-f]{64}) [ *](.+)$/.exec(line))
+    .find((line) => line?.[2] === name)?.[1]
+  return sha256
+    ? { sha256, of: 'the published one' }
+    : { refused: `its maker publishes no checksum of ${name}` }
+})
 
 /** Downloads; a clause that says why not, or null. A host that does not answer is asked once for all engines. */
 async function fetchUnlessRefused(

@@ -1,6 +1,6 @@
+import type { Normalised } from '../../../src/scanning/normalise/index.ts'
 import { type ReasonCode, reason, type ScanReason } from '../../../src/scanning/reasons.ts'
 import type { EngineName, EngineRun, Job, Result } from '../../../src/scanning/sensors/protocol.ts'
-import type { Normalised } from '../normalise/index.ts'
 import type { PulledImage } from '../pull/pull-image.ts'
 import type { Sbom } from './read-sboms.ts'
 

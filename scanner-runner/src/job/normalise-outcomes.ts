@@ -1,5 +1,5 @@
+import { type Normalised, normaliseValid } from '../../../src/scanning/normalise/index.ts'
 import { reason } from '../../../src/scanning/reasons.ts'
-import { type Normalised, normaliseReports, ReportInvalid } from '../normalise/index.ts'
 import type { EngineOutcome } from './run-engine.ts'
 
 /**
@@ -10,20 +10,17 @@ export function normaliseOutcomes(outcomes: readonly EngineOutcome[]): {
   outcomes: EngineOutcome[]
   normalised: Normalised
 } {
-  let current = [...outcomes]
-  for (;;) {
-    const report = (name: string) => current.find(({ run }) => run.name === name)?.report ?? null
-    try {
-      const reports = { trivy: report('trivy'), grype: report('grype'), syft: report('syft') }
-      return { outcomes: current, normalised: normaliseReports(reports) }
-    } catch (error) {
-      if (!(error instanceof ReportInvalid) || report(error.engine) === null) throw error
-      const { engine } = error
-      current = current.map((outcome) =>
-        outcome.run.name === engine ? asInvalid(outcome, error.message) : outcome,
-      )
-    }
-  }
+  const report = (name: string) => outcomes.find(({ run }) => run.name === name)?.report ?? null
+  const { normalised, invalid } = normaliseValid({
+    trivy: report('trivy'),
+    grype: report('grype'),
+    syft: report('syft'),
+  })
+  const judged = outcomes.map((outcome) => {
+    const detail = invalid.get(outcome.run.name)
+    return detail === undefined ? outcome : asInvalid(outcome, detail)
+  })
+  return { outcomes: judged, normalised }
 }
 
 const asInvalid = (outcome: EngineOutcome, detail: string): EngineOutcome => ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { distribution } from '../../src/normalise/distribution.ts'
-import { coordinates, withEpoch } from '../../src/normalise/identity.ts'
+import { distribution } from '../../../src/scanning/normalise/distribution.ts'
+import { coordinates, withEpoch } from '../../../src/scanning/normalise/identity.ts'
 
 describe('a distribution with release', () => {
   it.each([

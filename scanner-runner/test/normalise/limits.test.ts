@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { normaliseReports, ReportInvalid } from '../../src/normalise/index.ts'
+import { normaliseReports, ReportInvalid } from '../../../src/scanning/normalise/index.ts'
 import { at, grypeReport, LAYER, normalise, type Raw, recorded, syftReport, trivyReport } from './reports.ts'
 
 const long = (length: number) => 'x'.repeat(length)

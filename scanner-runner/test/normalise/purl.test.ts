@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parsePurl } from '../../src/normalise/purl.ts'
+import { parsePurl } from '../../../src/scanning/normalise/purl.ts'
 
 const parts = (text: string) => {
   const purl = parsePurl(text)

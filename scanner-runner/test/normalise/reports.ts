@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { z } from 'zod'
+import { type Normalised, normaliseReports, type Reports } from '../../../src/scanning/normalise/index.ts'
 import { ResultFinding, ResultPackage, ResultVulnerability } from '../../../src/scanning/sensors/result.ts'
-import { type Normalised, normaliseReports, type Reports } from '../../src/normalise/index.ts'
 
 export const IMAGES = ['sample-amd64', 'alpine', 'bookworm-minbase', 'python-owned'] as const
 export const LAYER = `sha256:${'a'.repeat(64)}`

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { normaliseReports } from '../../src/normalise/index.ts'
+import { normaliseReports } from '../../../src/scanning/normalise/index.ts'
 import { at, grypeReport, LAYER, syftReport, trivyReport } from './reports.ts'
 
 const SIZE = 20_000

@@ -28,6 +28,8 @@ export interface Dashboard {
   offer(job: Job): void
   /** Polls that are held. */
   held(): number
+  /** Answers them with nothing. */
+  answerHeld(): void
   /** What heartbeats are answered with, for the jobs they name. */
   onHeartbeat: (ids: string[]) => HeartbeatReply
   /** Asked first: an answer here takes the place of the usual one. */
@@ -51,6 +53,10 @@ export async function aDashboard(): Promise<Dashboard> {
     jobs: [],
     capabilities: null,
     held: () => held.size,
+    answerHeld() {
+      for (const poll of held) send(poll, { status: 200, body: { jobs: [] } })
+      held.clear()
+    },
     offer(job) {
       const [poll] = held
       if (!poll) return void dashboard.jobs.push(job)
@@ -122,7 +128,9 @@ function usual({ method, path, body }: Received, dashboard: Dashboard): Answer {
     }
   }
   if (path.endsWith('/api/agent/heartbeat')) {
-    const ids = (body as { jobs: { id: string }[] }).jobs.map(({ id }) => id)
+    const { status, jobs } = body as { status: string; jobs: { id: string }[] }
+    if (status === 'stopping') dashboard.answerHeld()
+    const ids = jobs.map(({ id }) => id)
     return { status: 200, body: dashboard.onHeartbeat(ids) }
   }
   if (path.includes('/api/agent/jobs?')) return { status: 200, body: { jobs: dashboard.jobs.splice(0, 1) } }

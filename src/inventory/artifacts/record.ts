@@ -2,29 +2,36 @@ import { type Statement, statement } from '../../db/database.ts'
 import { newId } from '../../ids.ts'
 import type { WorkMessage } from '../../queue.ts'
 import { showRepository } from './show.ts'
+import { unknownDigestKey } from './unknown-digest.ts'
 
 /** A manifest in a repository, and the tag it was found under. */
 export interface ResolvedReference {
   org: number
   registryId: string
-  /** `host[:port]` that image names begin with. */
+  /** `host[:port]` that image names begin with; empty where the repository's name holds it. */
   host: string
   repository: string
   /** null for a reference by digest. */
   tag: string | null
-  /** What the tag points at: the index, or the manifest itself. */
-  versionDigest: string
-  /** Of the manifest to scan. */
-  digest: string
+  /** What the tag points at: the index, or the manifest itself; null where nobody knows. */
+  versionDigest: string | null
+  /** Of the manifest to scan; null where nobody knows, of a tag only. */
+  digest: string | null
   platform: string
 }
+
+type Repository = Pick<ResolvedReference, 'org' | 'registryId' | 'host' | 'repository'>
+
+/** `artifacts.digest` of the reference: ?4 of `ARTIFACT_SQL`. */
+export const artifactKey = ({ digest, tag }: Pick<ResolvedReference, 'digest' | 'tag'>): string =>
+  digest ?? unknownDigestKey(tag ?? '')
 
 const PIN_MILLISECONDS = 30 * 24 * 3_600_000 // what was scanned by digest stays current without a tag
 const PIN_RESOLUTION = 24 * 3_600_000 // a pin is renewed at most once a day
 
 /** The image's id by its natural key; takes `[org, registryId, repository]` at ?1 to ?3. */
 const IMAGE = '(SELECT id FROM images WHERE org = ?1 AND registry_id = ?2 AND repository = ?3)'
-const key = (to: ResolvedReference) => [to.org, to.registryId, to.repository] as const
+const key = (to: Repository) => [to.org, to.registryId, to.repository] as const
 
 /** `SELECT id FROM images …` and the artifact's, for statements that follow in the same batch. */
 export const ARTIFACT_SQL = `(SELECT id FROM artifacts WHERE org = ?1 AND image_id = ${IMAGE} AND digest = ?4)`
@@ -42,13 +49,14 @@ export function recordReference(to: ResolvedReference, now: number): Statement[]
   ]
 }
 
-const recordImage = (to: ResolvedReference, now: number): Statement =>
+/** The image of a repository, once. */
+export const recordImage = (to: Repository, now: number): Statement =>
   statement(
     `INSERT INTO images (id, org, registry_id, repository, name, created_at) VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT (org, registry_id, repository) DO NOTHING`,
     newId('image'),
     ...key(to),
-    `${to.host}/${to.repository}`,
+    to.host === '' ? to.repository : `${to.host}/${to.repository}`,
     now,
   )
 
@@ -61,7 +69,7 @@ function recordArtifact(to: ResolvedReference, now: number): Statement {
      ON CONFLICT (org, image_id, digest) DO UPDATE SET pinned_until = ?6
       WHERE ?6 IS NOT NULL AND coalesce(pinned_until, 0) < ?6 - ${PIN_RESOLUTION}`,
     ...key(to),
-    to.digest,
+    artifactKey(to),
     to.platform,
     pinned,
     now,
@@ -72,13 +80,13 @@ function recordTagged(to: ResolvedReference, tag: string, now: number): Statemen
   const image = key(to)
   return [
     countNewTag(to, tag),
-    ...leaveOldArtifacts(to, tag, now),
+    ...(to.digest === null ? [] : leaveOldArtifacts(to, tag, now)),
     recordArtifact(to, now),
     statement(
       `INSERT INTO tags (id, org, image_id, name, digest, artifact, created_at, moved_at)
        VALUES (?4, ?1, ${IMAGE}, ?5, ?6, NULL, ?7, ?7)
        ON CONFLICT (org, image_id, name) DO UPDATE SET digest = ?6, moved_at = ?7, artifact = NULL
-        WHERE digest IS NOT ?6`,
+        WHERE digest IS NOT ?6 AND ?6 IS NOT NULL`,
       ...image,
       newId('tag'),
       tag,
@@ -89,7 +97,7 @@ function recordTagged(to: ResolvedReference, tag: string, now: number): Statemen
       `INSERT INTO tag_artifacts (org, tag_id, artifact) VALUES (?1, ${TAG_SQL}, ${ARTIFACT_SQL})
        ON CONFLICT DO NOTHING`,
       ...image,
-      to.digest,
+      artifactKey(to),
       tag,
     ),
     showScannedArtifact(to, tag),
@@ -106,32 +114,41 @@ const countNewTag = (to: ResolvedReference, tag: string): Statement =>
     tag,
   )
 
-/** Where the tag points elsewhere now: the links to its old artifacts go, and what lost its last tag is retired. */
+/** Artifacts that stood for the tag or its index while the manifest's digest was not known: ?5 is what the tag points at. */
+const STAND_INS = `SELECT id FROM artifacts INDEXED BY artifacts_digest
+  WHERE org = ?1 AND image_id = ${IMAGE} AND digest IN (?6, ?5) AND digest <> ?7`
+
+/** Artifacts that the tag leaves: all where it points elsewhere now, else those that only stood in. */
+const LEAVING = `SELECT l.artifact FROM tags t CROSS JOIN tag_artifacts l ON l.org = t.org AND l.tag_id = t.id
+  WHERE t.org = ?1 AND t.image_id = ${IMAGE} AND t.name = ?4 AND (t.digest IS NOT ?5 OR l.artifact IN (${STAND_INS}))`
+
+const TAG = `(SELECT id FROM tags WHERE org = ?1 AND image_id = ${IMAGE} AND name = ?4)`
+
+/** The links to artifacts that the tag leaves go, and what lost its last tag is retired. */
 function leaveOldArtifacts(to: ResolvedReference, tag: string, now: number): Statement[] {
-  const moved = `(SELECT id FROM tags WHERE org = ?1 AND image_id = ${IMAGE} AND name = ?4 AND digest IS NOT ?5)`
   const outboxId = newId('outbox')
   const message: Omit<Extract<WorkMessage, { kind: 'artifacts.retire' }>, 'imageId'> = {
     kind: 'artifacts.retire',
     org: to.org,
     outboxId,
   }
+  const place = [...key(to), tag, to.versionDigest, unknownDigestKey(tag), to.digest] as const
   return [
     statement(
       `INSERT INTO outbox (id, org, message, created_at, next_attempt_at)
-       SELECT ?6, ?1, json_set(?7, '$.imageId', ${IMAGE}), ?8, ?8
-        WHERE EXISTS (SELECT 1 FROM tag_artifacts WHERE org = ?1 AND tag_id = ${moved})`,
-      ...key(to),
-      tag,
-      to.versionDigest,
+       SELECT ?8, ?1, json_set(?9, '$.imageId', ${IMAGE}), ?10, ?10 WHERE EXISTS (${LEAVING})`,
+      ...place,
       outboxId,
       JSON.stringify(message),
       now,
     ),
     statement(
-      `DELETE FROM tag_artifacts WHERE org = ?1 AND tag_id = ${moved}`,
-      ...key(to),
-      tag,
-      to.versionDigest,
+      `UPDATE tags SET artifact = NULL WHERE +org = ?1 AND id = ${TAG} AND artifact IN (${STAND_INS})`,
+      ...place,
+    ),
+    statement(
+      `DELETE FROM tag_artifacts WHERE org = ?1 AND tag_id = ${TAG} AND artifact IN (${LEAVING})`,
+      ...place,
     ),
   ]
 }
@@ -142,20 +159,21 @@ const showScannedArtifact = (to: ResolvedReference, tag: string): Statement =>
     `UPDATE tags SET artifact = ${ARTIFACT_SQL} WHERE org = ?1 AND id = ${TAG_SQL} AND artifact IS NULL
       AND EXISTS (SELECT 1 FROM artifacts WHERE org = ?1 AND id = ${ARTIFACT_SQL} AND scanned_at IS NOT NULL AND live = 1)`,
     ...key(to),
-    to.digest,
+    artifactKey(to),
     tag,
   )
+
+const TAG_DIGEST = '(SELECT digest FROM tags t WHERE t.org = ?1 AND t.image_id = images.id AND t.name = ?4)'
 
 /** The latest tag is the one called so, else the one that moved last. */
 const followLatestTag = (to: ResolvedReference, tag: string): Statement =>
   statement(
-    `UPDATE images SET latest_tag = ?4, latest_digest = ?5
+    `UPDATE images SET latest_tag = ?4, latest_digest = ${TAG_DIGEST}
       WHERE org = ?1 AND registry_id = ?2 AND repository = ?3
-        AND (latest_tag IS NOT ?4 OR latest_digest IS NOT ?5)
+        AND (latest_tag IS NOT ?4 OR latest_digest IS NOT ${TAG_DIGEST})
         AND (?4 = 'latest' OR latest_tag IS NULL OR latest_tag = ?4 OR (latest_tag <> 'latest' AND
              (SELECT moved_at FROM tags t WHERE t.org = ?1 AND t.image_id = images.id AND t.name = ?4) >=
              (SELECT moved_at FROM tags t WHERE t.org = ?1 AND t.image_id = images.id AND t.name = latest_tag)))`,
     ...key(to),
     tag,
-    to.versionDigest,
   )

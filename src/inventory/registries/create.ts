@@ -51,7 +51,7 @@ async function newRow(ctx: Context, input: CreateRegistry): Promise<RegistryRow>
     ...(await sealedCredentials(ctx, id, input.credentials ?? null)),
     ...{ scanMethod: input.scanMethod, scanners: input.scanners, schedule: input.schedule },
     ...{ includeTags: input.includeTags ?? null, excludeTags: input.excludeTags ?? null },
-    ...{ status: 'UNTESTED', statusReason: null, imageCount: 0 },
+    ...{ runnerLabels: input.runnerLabels, status: 'UNTESTED', statusReason: null, imageCount: 0 },
     nextRunAt: nextRun(input.schedule, id, ctx.now),
     syncState: synced ? 'queued' : 'idle',
     ...{ syncCursor: null, syncStartedAt: synced ? ctx.now : null, syncedAt: null },
@@ -59,15 +59,16 @@ async function newRow(ctx: Context, input: CreateRegistry): Promise<RegistryRow>
   }
 }
 
-const insertRegistry = (row: RegistryRow): Statement =>
+/** One row, in a statement that a condition or a conflict clause may follow. */
+export const insertRegistry = (row: RegistryRow): Statement =>
   statement(
     `INSERT INTO registries (id, num, org, name, provider, url, host, path_prefix, insecure, credentials, dek,
        kek_version, scan_method, scanners, schedule, include_tags, exclude_tags, status, next_run_at, sync_state,
-       sync_started_at, created_at, updated_at)
-     SELECT ?, coalesce(max(num), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+       sync_started_at, created_at, updated_at, runner_labels)
+     SELECT ?, coalesce(max(num), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
        FROM registries`,
     ...[row.id, row.org, row.name, row.provider, row.url, row.host, row.pathPrefix, row.insecure ? 1 : 0],
     ...[row.credentials, row.dek, row.kekVersion, row.scanMethod, JSON.stringify(row.scanners)],
     ...[row.schedule, row.includeTags, row.excludeTags, row.status, row.nextRunAt, row.syncState],
-    ...[row.syncStartedAt, row.createdAt, row.updatedAt],
+    ...[row.syncStartedAt, row.createdAt, row.updatedAt, JSON.stringify(row.runnerLabels)],
   )

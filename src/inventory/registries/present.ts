@@ -3,7 +3,7 @@ import type { RegistryRow } from './table.ts'
 const instant = (time: number | null) => (time === null ? null : new Date(time).toISOString())
 
 export function presentRegistry(row: RegistryRow) {
-  const { scanners, schedule, includeTags, excludeTags } = row
+  const { scanners, schedule, includeTags, excludeTags, runnerLabels } = row
   return {
     id: row.id,
     name: row.name,
@@ -14,11 +14,12 @@ export function presentRegistry(row: RegistryRow) {
     schedule,
     includeTags,
     excludeTags,
+    runnerLabels,
     insecure: row.insecure,
     hasCredentials: row.credentials !== null,
     status: row.status,
     statusReason: row.statusReason && { code: row.statusReason.code, message: row.statusReason.message },
-    scanning: { method: row.scanMethod, scanners, schedule, includeTags, excludeTags },
+    scanning: { method: row.scanMethod, scanners, schedule, includeTags, excludeTags, runnerLabels },
     syncStatus: row.syncState,
     imageCount: row.imageCount,
     lastSyncedAt: instant(row.syncedAt),

@@ -50,14 +50,15 @@ export async function listRegistries(ctx: Context, url: string) {
 }
 
 const COLUMNS = `id, name, provider, url, path_prefix AS pathPrefix, insecure, credentials IS NOT NULL AS credentials,
-  scan_method AS scanMethod, scanners, schedule, include_tags AS includeTags, exclude_tags AS excludeTags, status,
-  status_reason AS statusReason, image_count AS imageCount, next_run_at AS nextRunAt, sync_state AS syncState,
+  scan_method AS scanMethod, scanners, schedule, include_tags AS includeTags, exclude_tags AS excludeTags,
+  runner_labels AS runnerLabels, status, status_reason AS statusReason, image_count AS imageCount, next_run_at AS nextRunAt, sync_state AS syncState,
   synced_at AS syncedAt, created_at AS createdAt, updated_at AS updatedAt`
 
 interface ListedRow {
   insecure: number
   credentials: number
   scanners: string
+  runnerLabels: string
   statusReason: string | null
 }
 
@@ -68,5 +69,6 @@ const toRow = (row: ListedRow): RegistryRow =>
     insecure: row.insecure === 1,
     credentials: row.credentials === 1 ? '' : null,
     scanners: JSON.parse(row.scanners) as string[],
+    runnerLabels: JSON.parse(row.runnerLabels) as string[],
     statusReason: row.statusReason === null ? null : JSON.parse(row.statusReason),
   }) as unknown as RegistryRow

@@ -57,6 +57,7 @@ export const registryRoutes = [
       body: CreateRegistry,
       idempotency: {
         store: 'shard',
+        asksFirst: (body) => (body as CreateRegistry).scanMethod === 'sensor',
         present: async (ctx, id) => created(await readRegistry(ctx, id), registryPath(id)),
       },
       responses: { 201: { description: 'Connected', schema: one(RegistryWithKey) } },

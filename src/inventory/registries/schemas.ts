@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
-import { ENGINES } from '../../scanning/sensors/protocol.ts'
+import { SENSOR_STATES } from '../../scanning/live-runners.ts'
+import { ENGINES, RunnerLabels } from '../../scanning/sensors/protocol.ts'
 import { UsernamePassword } from './credentials.ts'
 import { PROVIDER_NAMES } from './provider-names.ts'
 import { registryProvider } from './providers/index.ts'
@@ -81,6 +82,11 @@ const includeTags = tagGlob(
 )
 const excludeTags = tagGlob('Tags that do not count, in the same form', '*-dev')
 
+const runnerLabels = RunnerLabels.transform((labels) => [...new Set(labels)].sort()).openapi({
+  description: 'Only runners that registered all of these labels scan it; any runner when empty',
+  example: ['zone=eu', 'gpu'],
+})
+
 const credentials = UsernamePassword.nullable().openapi({
   description: 'User name and password or token. Stored encrypted, never returned; null is anonymous access',
 })
@@ -96,6 +102,7 @@ export const CreateRegistry = z
     schedule: schedule.default('daily'),
     includeTags: includeTags.optional(),
     excludeTags: excludeTags.optional(),
+    runnerLabels: runnerLabels.default([]),
     insecure: insecure.default(false),
   })
   .openapi('CreateRegistry')
@@ -111,6 +118,7 @@ export const UpdateRegistry = z
         schedule: schedule.optional(),
         includeTags: includeTags.optional(),
         excludeTags: excludeTags.optional(),
+        runnerLabels: runnerLabels.optional(),
       })
       .optional()
       .openapi({ description: 'The scan policy; what is absent stays' }),
@@ -151,6 +159,9 @@ const policy = {
     .nullable()
     .openapi({ description: 'Tags that count; all when null', example: 'v*' }),
   excludeTags: z.string().nullable().openapi({ description: 'Tags that do not count', example: '*-dev' }),
+  runnerLabels: z
+    .array(z.string())
+    .openapi({ description: 'Labels that a runner needs to scan it', example: ['zone=eu'] }),
 }
 
 export const Registry = z
@@ -184,7 +195,7 @@ const sensorApiKey = z.string().optional().openapi({
   example: 'hg_ak_1f3c…',
 })
 
-export const RegistryWithKey = Registry.extend({ sensorApiKey }).openapi('RegistryWithKey')
+export const RegistryWithKey = z.strictObject({ ...Registry.shape, sensorApiKey }).openapi('RegistryWithKey')
 
 export const DeletedRegistry = z
   .strictObject({ id: z.string(), deleted: z.literal(true) })
@@ -214,8 +225,8 @@ export const SyncStarted = z
 export const SensorStatus = z
   .strictObject({
     status: z
-      .enum(['online', 'scanning', 'offline'])
-      .openapi({ description: 'offline after 2 minutes of silence' }),
+      .enum(SENSOR_STATES)
+      .openapi({ description: 'offline after 2 minutes of silence, 5 minutes behind a registration' }),
     lastHeartbeatAt: instant('When a sensor was last heard of'),
     version: z
       .string()

@@ -20,6 +20,7 @@ export const registries = sqliteTable('registries', {
   schedule: text().$type<Schedule>().notNull(),
   includeTags: text('include_tags'),
   excludeTags: text('exclude_tags'),
+  runnerLabels: text('runner_labels', { mode: 'json' }).$type<string[]>().notNull(),
   status: text().$type<'UNTESTED' | 'ACTIVE' | 'ERROR' | 'DELETING'>().notNull(),
   statusReason: text('status_reason', { mode: 'json' }).$type<{ code: string; message: string }>(),
   imageCount: integer('image_count').notNull(),

@@ -16,12 +16,13 @@ import type { RegistryRow } from './table.ts'
 /**
  * Changes what is given. Another address needs the credentials again, and another host is refused once images are
  * known. Another address, method or new credentials read the catalogue anew. A change to `sensor` gives its key, in
- * this reply and nowhere else; a change to `cloud` revokes it. Jobs that wait go to the runners of the new method. CONFLICT when someone changed it meanwhile.
+ * this reply and nowhere else; a change to `cloud` revokes it. Jobs that wait go to the runners of the new method and labels. CONFLICT when someone changed it meanwhile.
  */
 export async function updateRegistry(ctx: Context, registryId: string, input: UpdateRegistry) {
   const old = await registryInOrganization(ctx, registryId)
   const row = await changedRow(ctx, old, input)
   const view = presentRegistry(row)
+  const labelled = row.runnerLabels.join() !== old.runnerLabels.join()
   const becomes = row.scanMethod === old.scanMethod ? null : row.scanMethod
   const sensor = becomes === 'sensor' ? await mintSensorKey(ctx, row) : null
   const sync =
@@ -34,7 +35,7 @@ export async function updateRegistry(ctx: Context, registryId: string, input: Up
     EXPECT_ONE_CHANGE,
     auditRow(ctx, row.org, 'registry.updated', `registry:${row.id}`, view),
     ...sync.map((promised) => promised.statement),
-    ...(becomes ? [moveJobs(row.org, row.id, becomes)] : []),
+    ...(becomes || labelled ? [moveJobs(row.org, row.id, row.scanMethod, row.runnerLabels)] : []),
   ])
   if (becomes === 'cloud') await ctx.directory.batch(revokeSensorKeys(ctx, row.id))
   sendPromised(ctx, sync)
@@ -75,6 +76,7 @@ async function changedRow(ctx: Context, old: RegistryRow, input: UpdateRegistry)
     ...(input.credentials !== undefined && (await sealedCredentials(ctx, old.id, input.credentials))),
     name: input.name ?? old.name,
     ...{ scanMethod, schedule, scanners: policy.scanners ?? old.scanners },
+    runnerLabels: policy.runnerLabels ?? old.runnerLabels,
     includeTags: policy.includeTags === undefined ? old.includeTags : policy.includeTags,
     excludeTags: policy.excludeTags === undefined ? old.excludeTags : policy.excludeTags,
     nextRunAt: schedule === old.schedule ? old.nextRunAt : nextRun(schedule, old.id, ctx.now),
@@ -121,12 +123,12 @@ const saveRegistry = (row: RegistryRow, old: RegistryRow): Statement => {
   return statement(
     `UPDATE registries SET name = ?, url = ?, host = ?, path_prefix = ?, insecure = ?, credentials = ?, dek = ?,
        kek_version = ?, scan_method = ?, scanners = ?, schedule = ?, include_tags = ?, exclude_tags = ?,
-       next_run_at = ?, updated_at = ?
+       next_run_at = ?, updated_at = ?, runner_labels = ?
        ${syncs ? ', status = ?, status_reason = NULL, sync_state = ?, sync_cursor = NULL, sync_started_at = ?' : ''}
      WHERE org = ? AND id = ? AND updated_at = ? AND status <> 'DELETING' AND (host = ? OR image_count = 0)`,
     ...[row.name, row.url, row.host, row.pathPrefix, row.insecure ? 1 : 0, row.credentials, row.dek],
     ...[row.kekVersion, row.scanMethod, JSON.stringify(row.scanners), row.schedule],
-    ...[row.includeTags, row.excludeTags, row.nextRunAt, row.updatedAt],
+    ...[row.includeTags, row.excludeTags, row.nextRunAt, row.updatedAt, JSON.stringify(row.runnerLabels)],
     ...(syncs ? [row.status, row.syncState, row.syncStartedAt] : []),
     ...[old.org, old.id, old.updatedAt, row.host],
   )

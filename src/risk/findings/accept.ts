@@ -24,10 +24,14 @@ export interface Acceptance {
 
 const CLOCK_TOLERANCE_MS = 24 * 60 * 60 * 1000 // a database may be built "tomorrow" in another zone, not later
 
+/** The beginning of time: older than every build that is known. */
+const UNKNOWN_BUILD = 0
+
 /**
  * Which engines' outputs count: those that succeeded with a database not older than the artifact's last
- * accepted one (equal builds: the later scan) and not from the future. A finding engine without a database
- * is as new as its scan.
+ * accepted one (equal builds: the later scan) and not from the future. An output that does not say which
+ * database it comes from counts as built when the artifact's last accepted one was: it is never older, and
+ * never outranks a build that is known.
  */
 export function acceptEngines(
   result: Pick<Result, 'engines'>,
@@ -42,7 +46,7 @@ export function acceptEngines(
       acceptance.accepted.push(run.name)
       continue
     }
-    const build = run.database ? Date.parse(run.database.builtAt) : scannedAt
+    const build = run.database ? Date.parse(run.database.builtAt) : (last[run.name].build ?? UNKNOWN_BUILD)
     const code = refusal(build, last[run.name], scannedAt, now)
     if (code) {
       acceptance.refused.push({ engine: run.name, code })

@@ -1,74 +1,68 @@
 import type { Context } from '../../context.ts'
 import { sendPromised } from '../../db/outbox.ts'
-import { advisoryStatements } from './content-statements.ts'
 import { heldByOthers, touchedPackages } from './effects.ts'
 import { birthStatements } from './exclusion-statements.ts'
-import type { IncomingVulnerability } from './incoming.ts'
 import type { IngestInput } from './ingest.ts'
+import type { BatchLimits } from './limits.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { matchDelta } from './match-totals.ts'
-import { saidJson } from './merge.ts'
 import { recountOthers } from './others.ts'
 import type { Plan, PlannedMatch } from './plan.ts'
-import { nextSerial, sameSerial } from './serial.ts'
+import { nextSerial } from './serial.ts'
+import type { StateHead } from './state.ts'
 import { begun, scanWork } from './unfinished.ts'
 
-/** What one batch may hold: characters of new rows, and pairs of a new verdict and another holder. */
-export interface BatchLimits {
+/** Verdicts that appear, as a batch has them: characters of rows, and pairs with another holder. */
+export interface Births {
   characters: number
   pairs: number
 }
 
-/** About a second of a single-threaded database. */
-export const BATCH_LIMITS: BatchLimits = { characters: 8_000_000, pairs: 100_000 }
-
-interface Slice {
+interface Slice extends Births {
   matches: PlannedMatch[]
-  characters: number
-  pairs: number
 }
+
+type Scan = Pick<IngestInput, 'artifact' | 'scanId' | 'scannedAt'>
 
 /**
- * Writes ahead, in bounded batches, what is too much for one: advisory texts, and verdicts that appear. A
- * verdict written ahead shows on other holders as carried, as it will afterwards, and on this artifact with
- * the last batch, which links and counts. Each slice goes on from the serial number of the one before; the plan
- * then holds only what is left. Throws LostRace; what was written stays true and is found by the next attempt.
+ * Writes ahead, in bounded batches, the verdicts that appear when they are too many for the last one, which has
+ * those of `last` already. A verdict written ahead shows on other holders as carried, as it will afterwards, and on
+ * this artifact with the last batch, which links and counts. Each slice goes on from the serial number of the one
+ * before, in `head`; the plan then holds only what is left. Throws LostRace; what was written stays true and is
+ * found by the next attempt.
  */
 export async function writeAhead(
   ctx: Context,
-  scan: Pick<IngestInput, 'artifact' | 'scanId' | 'scannedAt'>,
-  plan: Plan,
-  around: Surroundings,
-  digests: ReadonlyMap<string, string>,
+  scan: Scan,
+  head: StateHead,
+  { plan, around }: { plan: Plan; around: Surroundings },
   limits: BatchLimits,
+  last: Births,
 ): Promise<void> {
-  const texts = textSlices(plan.vulnerabilities, limits)
-  if (texts.length > 1) {
-    for (const slice of texts) {
-      const org = ctx.organization.num
-      await ctx.db.batch([...sameSerial(org, plan.state.seq), ...advisoryStatements(org, slice, digests)])
-    }
-    plan.vulnerabilities = []
-  }
   const slices = matchSlices(plan, limits)
-  if (slices.length <= 1) return
-  for (const slice of slices) await writeSlice(ctx, scan, plan, around, slice.matches)
+  const [only] = slices
+  if (!only) return
+  const characters = last.characters + only.characters
+  const pairs = last.pairs + only.pairs
+  if (slices.length === 1 && characters <= limits.characters && pairs <= limits.pairs) {
+    Object.assign(last, { characters, pairs })
+    return
+  }
+  for (const slice of slices) await writeSlice(ctx, scan, head, plan, around, slice.matches)
 }
 
 async function writeSlice(
   ctx: Context,
-  scan: Pick<IngestInput, 'artifact' | 'scanId' | 'scannedAt'>,
+  scan: Scan,
+  head: StateHead,
   plan: Plan,
   around: Surroundings,
   matches: PlannedMatch[],
 ): Promise<void> {
   const org = ctx.organization.num
-  const { seq, newest } = plan.state
-  const unfinished = begun(
-    plan.state.unfinished,
-    scanWork(scan.artifact, scan.scanId, Object.keys(plan.builds)),
-  )
+  const { seq, newest } = head
+  const unfinished = begun(head.unfinished, scanWork(scan.artifact, scan.scanId, Object.keys(plan.builds)))
   const touched = touchedPackages({ ...plan, matches })
   const held = matches.filter((match) => heldByOthers(plan, match.package))
   const others = recountOthers(org, seq + 1, touched, around.others, ctx.now)
@@ -79,8 +73,8 @@ async function writeSlice(
     ...others.statements,
   ])
   sendPromised(ctx, others.promised)
-  plan.state.seq = seq + 1
-  plan.state.unfinished = unfinished
+  head.seq = seq + 1
+  head.unfinished = unfinished
   for (const match of matches) {
     match.before = {
       ...match.merged,
@@ -102,7 +96,7 @@ function matchSlices(plan: Plan, limits: BatchLimits): Slice[] {
   const slices: Slice[] = []
   for (const match of plan.matches) {
     if (match.born === 0) continue
-    const characters = 150 + saidJson(match.said).length
+    const characters = sizeOf(match)
     const pairs = plan.state.holders.get(match.package) ?? 1
     const last = slices.at(-1)
     if (last && last.characters + characters <= limits.characters && last.pairs + pairs <= limits.pairs) {
@@ -116,17 +110,12 @@ function matchSlices(plan: Plan, limits: BatchLimits): Slice[] {
   return slices
 }
 
-function textSlices(texts: readonly IncomingVulnerability[], limits: BatchLimits): IncomingVulnerability[][] {
-  const slices: { texts: IncomingVulnerability[]; characters: number }[] = []
-  for (const advisory of texts) {
-    const characters = JSON.stringify(advisory.text).length
-    const last = slices.at(-1)
-    if (last && last.characters + characters <= limits.characters) {
-      last.texts.push(advisory)
-      last.characters += characters
-    } else {
-      slices.push({ texts: [advisory], characters })
-    }
+/** About how many characters its row has. */
+function sizeOf({ said }: PlannedMatch): number {
+  let size = 150
+  for (const verdict of Object.values(said)) {
+    size += 180 + (verdict.vector?.length ?? 0)
+    for (const version of verdict.fixedVersions) size += version.length + 3
   }
-  return slices.map((slice) => slice.texts)
+  return size
 }

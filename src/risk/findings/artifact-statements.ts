@@ -1,27 +1,35 @@
 import { EXPECT_ONE_CHANGE, type Param, type Statement, statement } from '../../db/database.ts'
 import { FINDING_ENGINES, type Result } from '../../scanning/sensors/result.ts'
-import { countPlan } from './effects.ts'
-import { perEngine } from './engines.ts'
-import { gradeOf, riskOf } from './grade.ts'
-import type { Plan } from './plan.ts'
+import { type PerEngine, perEngine } from './engines.ts'
+import { type Counts, gradeOf, riskOf } from './grade.ts'
+import { afterwards } from './plan.ts'
+import type { StateHead } from './state.ts'
+
+/** What an accepted result makes of an artifact: builds of its engines, findings by severity, packages linked. */
+export interface ArtifactAfter {
+  builds: Partial<PerEngine<number>>
+  counts: Counts
+  packages: number
+}
 
 /** The artifact's own row: outputs, counters, what the image says of itself. One row. */
 export function artifactStatements(
   org: number,
-  plan: Plan,
+  head: StateHead,
+  { builds, counts, packages }: ArtifactAfter,
   scan: { scanId: string; scannedAt: number; image: Result['image'] },
 ): Statement[] {
-  const { artifact } = plan.state
+  const { artifact } = head
   const last = perEngine((engine) =>
-    plan.builds[engine] === undefined
+    builds[engine] === undefined
       ? artifact.last[engine]
-      : { build: plan.builds[engine], scannedAt: scan.scannedAt },
+      : { build: builds[engine], scannedAt: scan.scannedAt },
   )
-  const counts = countPlan(plan)
-  const ran = plan.ran !== 0
+  const after = afterwards(head, builds)
+  const ran = after.ran !== 0
   const set: Record<string, Param> = {
-    ...(plan.ran === artifact.ran ? {} : { ran: plan.ran }), // indexed: assigned only where it changes
-    packages: plan.state.linked.size + plan.newLinks.length,
+    ...(after.ran === artifact.ran ? {} : { ran: after.ran }), // indexed: assigned only where it changes
+    packages,
     critical: ran ? counts.critical : null,
     high: ran ? counts.high : null,
     medium: ran ? counts.medium : null,

@@ -31,13 +31,9 @@ const ADVISORIES = `INSERT INTO vulnerabilities (org, id, aliases, title, descri
 const instant = (text: string | null) => (text === null ? null : Date.parse(text))
 
 /** Texts of advisories that are new or changed. */
-export const advisoryStatements = (
-  org: number,
-  advisories: readonly IncomingVulnerability[],
-  digests: ReadonlyMap<string, string>,
-): Statement[] =>
+export const advisoryStatements = (org: number, advisories: readonly IncomingVulnerability[]): Statement[] =>
   jsonChunks(
-    advisories.map(({ text, engines }) => [
+    advisories.map(({ text, engines, digest }) => [
       text.id,
       JSON.stringify(text.aliases),
       text.title,
@@ -46,7 +42,7 @@ export const advisoryStatements = (
       JSON.stringify(text.cwes),
       instant(text.publishedAt),
       instant(text.modifiedAt),
-      digests.get(text.id),
+      digest,
       engines,
     ]),
   ).map(({ json }) => statement(ADVISORIES, org, json))
@@ -57,24 +53,21 @@ const PLACE = `INSERT INTO artifact_locations (org, artifact, chunk, digest, dat
 const UNPLACE = `DELETE FROM artifact_locations
   WHERE org = ?1 AND artifact = ?2 AND chunk IN (SELECT value FROM json_each(?3))`
 
-/** Chunks of locations that differ from those stored (chunk to digest). */
-export async function locationStatements(
+/** Chunks of locations as they are to be. */
+export const locationStatements = (
   org: number,
   artifact: number,
   chunks: readonly LocationChunk[],
-  stored: ReadonlyMap<number, string>,
-): Promise<Statement[]> {
-  const gone = [...stored.keys()].filter((start) => !chunks.some(({ chunk }) => chunk === start))
-  const written = chunks
-    .filter(({ chunk, digest }) => stored.get(chunk) !== digest)
-    .map(async ({ chunk, digest, json }) =>
+): Promise<Statement[]> =>
+  Promise.all(
+    chunks.map(async ({ chunk, digest, json }) =>
       statement(PLACE, org, artifact, chunk, digest, await encodeLocations(json)),
-    )
-  return [
-    ...(await Promise.all(written)),
-    ...(gone.length > 0 ? [statement(UNPLACE, org, artifact, JSON.stringify(gone))] : []),
-  ]
-}
+    ),
+  )
+
+/** Chunks that are no more. */
+export const unplaceStatements = (org: number, artifact: number, chunks: readonly number[]): Statement[] =>
+  chunks.length === 0 ? [] : [statement(UNPLACE, org, artifact, JSON.stringify(chunks))]
 
 const RESOLVED = `INSERT INTO resolutions (org, image_id, vulnerability, package, artifact, severity, detected_at,
     resolved_at)

@@ -32,6 +32,11 @@ export function countFinding(counts: Counts, severity: number, cvss: number | nu
   }
 }
 
+/** Adds the numbers of other findings. */
+export function addCounts(counts: Counts, more: Counts): void {
+  for (const name of Object.keys(counts) as (keyof Counts)[]) counts[name] += more[name]
+}
+
 /** The rule table: any critical D, more than three highs C, a high B, else A. */
 export function gradeOf({ critical, high }: Pick<Counts, 'critical' | 'high'>): Grade {
   if (critical >= 1) return 'D'

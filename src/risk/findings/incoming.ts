@@ -1,10 +1,6 @@
 import { textDigest } from '../../crypto/text-digest.ts'
-import type {
-  Result,
-  ResultFinding,
-  ResultPackage,
-  ResultVulnerability,
-} from '../../scanning/sensors/result.ts'
+import type { ReadList, ResultSource } from '../../scanning/results/index.ts'
+import type { ResultFinding, ResultPackage, ResultVulnerability } from '../../scanning/sensors/result.ts'
 import type { Acceptance } from './accept.ts'
 import { ENGINE_BIT } from './engines.ts'
 import { preferredScore, type Said, severityNumber, type Verdict } from './merge.ts'
@@ -30,6 +26,8 @@ export interface IncomingVulnerability {
   text: ResultVulnerability
   /** Engines (bits) that this scan's text comes from. */
   engines: number
+  /** Of the text. */
+  digest: string
 }
 
 /** What of a result counts, each package version, finding and advisory once. */
@@ -47,47 +45,98 @@ export class DanglingFinding extends Error {
   }
 }
 
-/** Reduces a result to what its accepted engines say. Throws DanglingFinding. */
-export function incomingOf(result: Result, { accepted, builds }: Acceptance): Incoming {
-  const counted = result.findings.filter((finding) => builds[finding.engine] !== undefined)
+/** Reduces a result that fits into memory to what its accepted engines say. Throws DanglingFinding. */
+export async function incomingOf(result: ResultSource, acceptance: Acceptance): Promise<Incoming> {
+  const { builds } = acceptance
+  const vulnerabilities = await whole(result.vulnerabilities)
+  const counted = (await whole(result.findings)).filter(({ engine }) => builds[engine] !== undefined)
   const named = new Set(counted.map((finding) => finding.package))
-  const packages: IncomingPackage[] = []
-  const byKey = new Map<string, number>()
-  const indexOf = result.packages.map((listed, index) => {
-    if (!named.has(index) && !listed.listedBy.some((engine) => accepted.includes(engine))) return -1
+  const packages = new PackageSet()
+  const indexOf = (await whole(result.packages)).map((listed, index) =>
+    named.has(index) || isCounted(listed, acceptance) ? packages.add(listed) : -1,
+  )
+  const findings = new FindingSet()
+  const engines = new Map<string, number>()
+  for (const finding of counted) {
+    const index = indexOf[finding.package]
+    const id = vulnerabilities[finding.vulnerability]?.id
+    if (index === undefined || index < 0 || id === undefined) throw new DanglingFinding()
+    findings.add(finding, index, id)
+    engines.set(id, (engines.get(id) ?? 0) | ENGINE_BIT[finding.engine])
+  }
+  return {
+    packages: packages.all,
+    findings: findings.all(),
+    vulnerabilities: advisoriesOf(vulnerabilities, engines),
+  }
+}
+
+async function whole<T>(read: ReadList<T>): Promise<T[]> {
+  const list: T[] = []
+  for await (const slice of read()) for (const element of slice) list.push(element)
+  return list
+}
+
+/** Whether an accepted engine lists the package. */
+export const isCounted = ({ listedBy }: ResultPackage, { accepted }: Acceptance): boolean =>
+  listedBy.some((engine) => accepted.includes(engine))
+
+/** Package versions, each once however often it is listed. */
+export class PackageSet {
+  readonly all: IncomingPackage[] = []
+  private readonly byKey = new Map<string, number>()
+
+  /** Returns the index in `all`. */
+  add(listed: ResultPackage): number {
     const identity = packageIdentity(listed)
     const context = contextJson(identity)
     const key = JSON.stringify([identity.type, identity.name, identity.version, context])
-    const known = byKey.get(key)
+    const known = this.byKey.get(key)
     if (known !== undefined) {
-      packages[known]!.listed.push(listed)
+      this.all[known]!.listed.push(listed)
       return known
     }
-    byKey.set(key, packages.length)
-    return packages.push({ identity, context, key, listed: [listed] }) - 1
-  })
-  const { findings, texts } = collect(result, counted, indexOf)
-  return { packages, findings, vulnerabilities: texts }
+    this.byKey.set(key, this.all.length)
+    return this.all.push({ identity, context, key, listed: [listed] }) - 1
+  }
 }
 
-function collect(result: Result, counted: ResultFinding[], indexOf: number[]) {
-  const findings = new Map<string, IncomingFinding>()
-  const texts = new Map<string, IncomingVulnerability>()
-  for (const finding of counted) {
-    const index = indexOf[finding.package]
-    const text = result.vulnerabilities[finding.vulnerability]
-    if (index === undefined || index < 0 || text === undefined) throw new DanglingFinding()
-    const key = `${index} ${text.id}`
-    const known = findings.get(key) ?? { package: index, vulnerability: text.id, said: {} }
+/** Advisories that findings name: `engines` (bits) by id. Of several texts of one id the first counts. */
+function advisoriesOf(
+  texts: readonly ResultVulnerability[],
+  engines: Map<string, number>,
+): IncomingVulnerability[] {
+  const left = new Map(engines)
+  return texts.flatMap((text) => {
+    const bits = left.get(text.id)
+    if (bits === undefined || !left.delete(text.id)) return []
+    return [incomingVulnerability(text, bits)]
+  })
+}
+
+export function incomingVulnerability(text: ResultVulnerability, engines: number): IncomingVulnerability {
+  const { aliases, title, description, links, cwes, publishedAt, modifiedAt } = text
+  const json = JSON.stringify([aliases, title, description, links, cwes, publishedAt, modifiedAt])
+  return { text, engines, digest: textDigest(json) }
+}
+
+/** Findings by package and advisory: what each engine says of one match. */
+export class FindingSet {
+  private readonly byPackage = new Map<number, Map<string, IncomingFinding>>()
+
+  /** `index` counts over `Incoming.packages`. */
+  add(finding: ResultFinding, index: number, vulnerability: string): void {
+    const ofPackage = this.byPackage.get(index) ?? new Map<string, IncomingFinding>()
+    const known = ofPackage.get(vulnerability) ?? { package: index, vulnerability, said: {} }
+    this.byPackage.set(index, ofPackage.set(vulnerability, known))
     const before = known.said[finding.engine]
     const verdict = verdictOf(finding)
     known.said[finding.engine] = before ? joined(before, verdict) : verdict
-    findings.set(key, known)
-    const advisory = texts.get(text.id) ?? { text, engines: 0 }
-    advisory.engines |= ENGINE_BIT[finding.engine]
-    texts.set(text.id, advisory)
   }
-  return { findings: [...findings.values()], texts: [...texts.values()] }
+
+  all(): IncomingFinding[] {
+    return [...this.byPackage.values()].flatMap((ofPackage) => [...ofPackage.values()])
+  }
 }
 
 function verdictOf(finding: ResultFinding): Verdict {
@@ -117,16 +166,4 @@ function joined(a: Verdict, b: Verdict): Verdict {
     fixState: fixed.fixState,
     fixedVersions: fixed.fixedVersions,
   }
-}
-
-/** Digests of a result's advisory texts, by id. */
-export async function advisoryDigests({ vulnerabilities }: Result): Promise<Map<string, string>> {
-  const digests = vulnerabilities.map(async ({ id, ...text }): Promise<[string, string]> => {
-    const { aliases, title, description, links, cwes, publishedAt, modifiedAt } = text
-    return [
-      id,
-      await textDigest(JSON.stringify([aliases, title, description, links, cwes, publishedAt, modifiedAt])),
-    ]
-  })
-  return new Map(await Promise.all(digests))
 }

@@ -1,19 +1,16 @@
 import type { Context } from '../../context.ts'
 import { DuplicateKey, LostRace, type Statement } from '../../db/database.ts'
 import { sendPromised } from '../../db/outbox.ts'
+import { type ResultSource, resultInMemory } from '../../scanning/results/index.ts'
 import type { EngineName, Result } from '../../scanning/sensors/result.ts'
 import { type Acceptance, acceptEngines, type Refusal } from './accept.ts'
-import { BATCH_LIMITS, type BatchLimits, writeAhead } from './ahead.ts'
-import { heldByOthers, touchedPackages } from './effects.ts'
+import { Changes } from './changes.ts'
 import { perEngine } from './engines.ts'
-import { advisoryDigests, incomingOf } from './incoming.ts'
-import { ingestStatements } from './ingest-statements.ts'
-import { chunkLocations, type Location, type LocationChunk } from './locations.ts'
-import { lookAround, type Surroundings } from './look-around.ts'
-import { newMatchId } from './match-id.ts'
-import { placesOf } from './places.ts'
-import { type Plan, planIngest, withdraw } from './plan.ts'
-import { type FindingsState, readState } from './state.ts'
+import { type Incoming, incomingOf } from './incoming.ts'
+import { BATCH_LIMITS, type BatchLimits } from './limits.ts'
+import { decide } from './part.ts'
+import { type FindingsState, readHead, readState, type StateHead } from './state.ts'
+import { decideInWindows } from './windows.ts'
 
 export interface IngestInput {
   /** An artifact of this organization. */
@@ -21,7 +18,8 @@ export interface IngestInput {
   scanId: string
   /** When the scan ended, milliseconds: of equal database builds the later scan counts. */
   scannedAt: number
-  result: Result
+  /** In memory, or read in slices: a large one is never in memory as a whole. */
+  result: Result | ResultSource
   /** Runs at the end of the same batch, after the artifact's counters; made from what was accepted. */
   finish: readonly Statement[] | ((outcome: Outcome) => readonly Statement[])
 }
@@ -58,36 +56,18 @@ export class UnknownArtifact extends Error {
 export async function ingestResult(
   ctx: Context,
   input: IngestInput,
-  limits: BatchLimits = BATCH_LIMITS,
+  limits: Partial<BatchLimits> = {},
 ): Promise<IngestOutcome> {
-  const never = perEngine(() => ({ build: null, scannedAt: null }))
-  const possible = acceptEngines(input.result, never, input.scannedAt, ctx.now)
-  if (possible.accepted.length === 0) return finishOnly(ctx, input, possible, 1)
-  const digests = await advisoryDigests(input.result)
+  const ingest = new Ingest(ctx, input, { ...BATCH_LIMITS, ...limits })
   let seen: string | null = null
   for (let attempts = 1; ; attempts++) {
-    const state = await readState(
-      ctx.db,
-      ctx.organization.num,
-      input.artifact,
-      incomingOf(input.result, possible),
-      ctx.now,
-    )
-    if (!state) throw new UnknownArtifact()
-    const fingerprint = JSON.stringify([state.seq, state.artifact])
-    const acceptance = acceptEngines(input.result, state.artifact.last, input.scannedAt, ctx.now)
-    if (acceptance.accepted.length === 0) return finishOnly(ctx, input, acceptance, attempts)
     try {
-      const { plan, around, chunks } = await prepare(ctx, input, state, acceptance, digests)
-      await writeAhead(ctx, input, plan, around, digests, limits)
-      const work = await ingestStatements(ctx, input, plan, around, chunks, digests)
-      await ctx.db.batch([...work.statements, ...finishOf(input, acceptance)])
-      sendPromised(ctx, work.promised)
-      return { accepted: acceptance.accepted, refused: acceptance.refused, attempts }
+      const { accepted, refused } = await ingest.attempt()
+      return { accepted, refused, attempts }
     } catch (error) {
       if (!(error instanceof LostRace || error instanceof DuplicateKey)) throw error
-      if (attempts === MAX_ATTEMPTS || fingerprint === seen) throw error
-      seen = fingerprint
+      if (attempts === MAX_ATTEMPTS || ingest.fingerprint === seen) throw error
+      seen = ingest.fingerprint
       if (attempts > 1) await pause(attempts)
     }
   }
@@ -97,50 +77,100 @@ export async function ingestResult(
 const pause = (attempts: number) =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS * attempts))
 
-async function finishOnly(
-  ctx: Context,
-  input: IngestInput,
-  { accepted, refused }: Acceptance,
-  attempts: number,
-): Promise<IngestOutcome> {
-  await ctx.db.batch(finishOf(input, { accepted, refused }))
-  return { accepted, refused, attempts }
-}
+/** One result on its way, over all attempts. */
+class Ingest {
+  /** Of what the last attempt rested on: the same twice is no race that could be won. */
+  fingerprint = ''
+  private readonly ctx: Context
+  private readonly input: IngestInput
+  private readonly limits: BatchLimits
+  private readonly result: ResultSource
+  private incoming: { accepted: string; words: Incoming } | null = null
+  private isLarge: boolean
 
-const finishOf = ({ finish }: IngestInput, { accepted, refused }: Outcome) =>
-  typeof finish === 'function' ? finish({ accepted, refused }) : finish
+  constructor(ctx: Context, input: IngestInput, limits: BatchLimits) {
+    this.ctx = ctx
+    this.input = input
+    this.limits = limits
+    this.result = 'counts' in input.result ? input.result : resultInMemory(input.result, 0)
+    const { packages, vulnerabilities, findings } = this.result.counts
+    this.isLarge = packages + vulnerabilities + findings > limits.whole || this.result.bytes > limits.bytes
+  }
 
-interface Prepared {
-  plan: Plan
-  around: Surroundings
-  /** The artifact's locations as they are to be. */
-  chunks: LocationChunk[]
-}
+  /** Throws LostRace or DuplicateKey when another writer was faster. */
+  async attempt(): Promise<Acceptance> {
+    const never = perEngine(() => ({ build: null, scannedAt: null }))
+    const possible = this.accept(never)
+    if (possible.accepted.length === 0) return this.finishOnly(possible)
+    const found = await this.read(possible)
+    const { head } = found
+    this.fingerprint = JSON.stringify([head.seq, head.artifact])
+    const acceptance = this.accept(head.artifact.last)
+    if (acceptance.accepted.length === 0) return this.finishOnly(acceptance)
+    const changes = new Changes(this.ctx, this.input, head, acceptance.builds, this.limitsFor(found.state))
+    try {
+      await this.decide(found, acceptance, changes)
+      const work = await changes.last(this.result.head.image)
+      await this.ctx.db.batch([...work.statements, ...this.finishOf(acceptance)])
+      sendPromised(this.ctx, work.promised)
+      return acceptance
+    } catch (error) {
+      if (error instanceof LostRace || error instanceof DuplicateKey) await changes.discard()
+      throw error
+    }
+  }
 
-/** Decides everything that the batch writes; asks about other artifacts only where the result makes that necessary. */
-async function prepare(
-  ctx: Context,
-  input: IngestInput,
-  state: FindingsState,
-  acceptance: Acceptance,
-  digests: ReadonlyMap<string, string>,
-): Promise<Prepared> {
-  const incoming = incomingOf(input.result, acceptance)
-  const plan = planIngest(state, incoming, acceptance, digests, newMatchId)
-  const listed = placesOf(incoming, state.packageIds, input.result.image)
-  const chunks = await chunkLocations(listed)
-  const same =
-    chunks.length === state.locations.size && chunks.every((c) => state.locations.get(c.chunk) === c.digest)
-  const unlisted = [...state.linked].some((id) => !listed.has(id))
-  const leaving = plan.matches.filter((match) => match.leaving !== 0)
-  const perhaps = leaving.map((match) => match.package).filter((id) => heldByOthers(plan, id))
-  const around = await lookAround(ctx.db, ctx.organization.num, input.artifact, {
-    leaving,
-    packages: [...new Set([...touchedPackages(plan), ...perhaps])],
-    places: !same && unlisted && state.locations.size > 0,
-  })
-  withdraw(plan.matches, around.shown)
-  const kept = [...around.places].filter(([id]) => state.linked.has(id))
-  const all = new Map<number, readonly Location[]>([...kept, ...listed])
-  return { plan, around, chunks: kept.length === 0 ? chunks : await chunkLocations(all) }
+  /** What is in memory as a whole goes into its last batch as a whole. */
+  private limitsFor(state: FindingsState | null): BatchLimits {
+    return state ? { ...this.limits, held: Number.POSITIVE_INFINITY } : this.limits
+  }
+
+  private accept(last: Parameters<typeof acceptEngines>[1]): Acceptance {
+    return acceptEngines(this.result.head, last, this.input.scannedAt, this.ctx.now)
+  }
+
+  /** Everything at once where that fits into memory. */
+  private async read(possible: Acceptance): Promise<{ head: StateHead; state: FindingsState | null }> {
+    const { ctx, input } = this
+    const org = ctx.organization.num
+    if (!this.isLarge) {
+      const words = await this.wordsOf(possible)
+      const state = await readState(ctx.db, org, input.artifact, words, ctx.now)
+      if (!state) throw new UnknownArtifact()
+      if (state !== 'large') return { head: state, state }
+      this.isLarge = true
+    }
+    const head = await readHead(ctx.db, org, input.artifact, ctx.now)
+    if (!head) throw new UnknownArtifact()
+    return { head, state: null }
+  }
+
+  private async decide(
+    { head, state }: { head: StateHead; state: FindingsState | null },
+    acceptance: Acceptance,
+    changes: Changes,
+  ): Promise<void> {
+    const { ctx, result } = this
+    if (!state) return decideInWindows(ctx, head, result, acceptance, changes, this.limits)
+    const words = await this.wordsOf(acceptance)
+    await changes.add(await decide(ctx, state, words, acceptance.builds, result.head.image, null))
+  }
+
+  /** What these engines say; kept, because most attempts ask for the same. */
+  private async wordsOf(acceptance: Acceptance): Promise<Incoming> {
+    const accepted = acceptance.accepted.join()
+    if (this.incoming?.accepted !== accepted)
+      this.incoming = { accepted, words: await incomingOf(this.result, acceptance) }
+    return this.incoming.words
+  }
+
+  private async finishOnly(acceptance: Acceptance): Promise<Acceptance> {
+    await this.ctx.db.batch(this.finishOf(acceptance))
+    return acceptance
+  }
+
+  private finishOf({ accepted, refused }: Outcome): readonly Statement[] {
+    const { finish } = this.input
+    return typeof finish === 'function' ? finish({ accepted, refused }) : finish
+  }
 }

@@ -18,25 +18,39 @@ const CHUNK_CHARACTERS = 32_000 // what a list opens for each artifact that it s
 const PACKAGE_CHARACTERS = 350_000 // gzipped and in base64 it stays below 500 kB, far from D1's 2 MB a value
 
 /** Cuts locations into chunks by package id. A package that alone is too large keeps its first paths. */
-export async function chunkLocations(locations: Locations): Promise<LocationChunk[]> {
-  const chunks: { chunk: number; parts: string[]; size: number }[] = []
-  for (const [id, places] of [...locations].sort(([a], [b]) => a - b)) {
-    if (places.length === 0) continue
-    const part = `"${id}":${JSON.stringify(withinChunk(places))}`
-    const last = chunks.at(-1)
-    if (last && last.size + part.length <= CHUNK_CHARACTERS) {
-      last.parts.push(part)
-      last.size += part.length
-    } else {
-      chunks.push({ chunk: id, parts: [part], size: part.length })
+export class LocationChunker {
+  private chunk = 0
+  private parts: string[] = []
+  private size = 0
+
+  /** Locations of packages above all those before. Returns the chunks that are complete. */
+  add(locations: Locations): LocationChunk[] {
+    const complete: LocationChunk[] = []
+    for (const [id, places] of [...locations].sort(([a], [b]) => a - b)) {
+      if (places.length === 0) continue
+      const part = `"${id}":${JSON.stringify(withinChunk(places))}`
+      if (this.size + part.length > CHUNK_CHARACTERS) complete.push(...this.end())
+      if (this.parts.length === 0) this.chunk = id
+      this.parts.push(part)
+      this.size += part.length
     }
+    return complete
   }
-  return Promise.all(
-    chunks.map(async ({ chunk, parts }) => {
-      const json = `{${parts.join(',')}}`
-      return { chunk, digest: await textDigest(json), json }
-    }),
-  )
+
+  /** The chunk that is left, if any. */
+  end(): LocationChunk[] {
+    const { chunk, parts } = this
+    if (parts.length === 0) return []
+    this.parts = []
+    this.size = 0
+    const json = `{${parts.join(',')}}`
+    return [{ chunk, digest: textDigest(json), json }]
+  }
+}
+
+export function chunkLocations(locations: Locations): LocationChunk[] {
+  const chunker = new LocationChunker()
+  return [...chunker.add(locations), ...chunker.end()]
 }
 
 function withinChunk(places: readonly Location[]): readonly Location[] {

@@ -3,6 +3,7 @@ import { jsonChunks } from '../../db/json-chunks.ts'
 import { ENGINE_BIT } from './engines.ts'
 import { decodeLocations, type Location } from './locations.ts'
 import { RECOUNT_AT_ONCE } from './others.ts'
+import type { Range } from './part.ts'
 import type { PlannedMatch } from './plan.ts'
 import { VISIBLE_SQL } from './visible.ts'
 
@@ -38,7 +39,10 @@ const OTHERS = `SELECT a.id, a.packages + 3 * (coalesce(a.critical + a.high + a.
     WHERE ap.artifact <> ?2 LIMIT ?4) found
   CROSS JOIN artifacts a ON a.id = found.artifact`
 
-const PLACES = 'SELECT data FROM artifact_locations WHERE org = ?1 AND artifact = ?2'
+/** Chunks that may hold a package of ?3 to ?4. */
+const PLACES = `SELECT data FROM artifact_locations WHERE org = ?1 AND artifact = ?2 AND chunk <= ?4
+  AND chunk >= coalesce((SELECT max(chunk) FROM artifact_locations
+    WHERE org = ?1 AND artifact = ?2 AND chunk <= ?3), 0)`
 
 export interface Other {
   id: number
@@ -50,7 +54,7 @@ export interface Surroundings {
   shown: Map<number, number>
   /** Other live artifacts that hold a package asked for, and the rows that counting one again reads. */
   others: Other[]
-  /** Locations stored for the artifact. */
+  /** Locations stored for the artifact, of packages asked for and some beside them. */
   places: Map<number, Location[]>
 }
 
@@ -59,7 +63,7 @@ export async function lookAround(
   db: Database,
   org: number,
   artifact: number,
-  ask: { leaving: readonly PlannedMatch[]; packages: readonly number[]; places: boolean },
+  ask: { leaving: readonly PlannedMatch[]; packages: readonly number[]; places: Range | null },
 ): Promise<Surroundings> {
   const leaving = ask.leaving.flatMap((match) =>
     Object.values(ENGINE_BIT).flatMap((bit) => (match.leaving & bit ? [[match.id, match.package, bit]] : [])),
@@ -67,7 +71,7 @@ export async function lookAround(
   const batches: Statement[][] = [
     jsonChunks(leaving).map(({ json }) => statement(SHOWN_ELSEWHERE, org, artifact, json)),
     jsonChunks(ask.packages).map(({ json }) => statement(OTHERS, org, artifact, json, MAX_OTHERS)),
-    ask.places ? [statement(PLACES, org, artifact)] : [],
+    ask.places ? [statement(PLACES, org, artifact, ask.places.from, ask.places.to)] : [],
   ]
   const results = await db.batch(batches.flat())
   const [shownRows, otherRows, placeRows] = batches.map((batch) =>

@@ -67,8 +67,22 @@ export function mergeVerdicts(said: Said): Merged {
 }
 
 /** One text for one meaning: engines in order, members in order. */
-export const saidJson = (said: Said): string =>
-  JSON.stringify(Object.fromEntries(FINDING_ENGINES.flatMap((e) => (said[e] ? [[e, said[e]]] : []))))
+export function saidJson(said: Said): string {
+  const parts: string[] = []
+  for (const engine of FINDING_ENGINES)
+    if (said[engine]) parts.push(`"${engine}":${JSON.stringify(said[engine])}`)
+  return `{${parts.join(',')}}`
+}
 
 export const sameVerdict = (a: Verdict | undefined, b: Verdict | undefined): boolean =>
-  JSON.stringify(a) === JSON.stringify(b)
+  a === b ||
+  (a !== undefined &&
+    b !== undefined &&
+    a.severity === b.severity &&
+    a.cvss === b.cvss &&
+    a.vector === b.vector &&
+    a.cvssSource === b.cvssSource &&
+    a.cvssVersion === b.cvssVersion &&
+    a.fixState === b.fixState &&
+    a.fixedVersions.length === b.fixedVersions.length &&
+    a.fixedVersions.every((version, index) => version === b.fixedVersions[index]))

@@ -5,7 +5,7 @@ import { recountStatement, rollUpStatement } from './recount-statements.ts'
 
 export const RECOUNT_AT_ONCE = 50 // other artifacts whose counters the batch itself computes; more go through the queue
 const ROWS_AT_ONCE = 30_000 // about 20 ms of a single-threaded database
-const MAX_NAMED_PACKAGES = 500 // more are not listed: every live artifact is looked at
+export const MAX_NAMED_PACKAGES = 500 // more are not listed: every live artifact is looked at
 
 /** Statements for a batch, and messages to send once it has committed. */
 export interface Work {

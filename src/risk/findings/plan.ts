@@ -2,8 +2,8 @@ import { FINDING_ENGINES, type FindingEngine } from '../../scanning/sensors/resu
 import type { Acceptance } from './accept.ts'
 import { ENGINE_BIT, enginesOf, type PerEngine, perEngine } from './engines.ts'
 import type { Incoming, IncomingFinding, IncomingVulnerability } from './incoming.ts'
-import { type Merged, mergeVerdicts, type Said } from './merge.ts'
-import type { FindingsState, StoredMatch } from './state.ts'
+import { type Merged, mergeVerdicts, type Said, sameVerdict } from './merge.ts'
+import type { FindingsState, StateHead, StoredMatch } from './state.ts'
 import { findingEngines } from './visible.ts'
 
 /** A match of one of the artifact's packages as it is to be. */
@@ -37,38 +37,37 @@ export interface Plan {
   vulnerabilities: IncomingVulnerability[]
 }
 
-/** The rule of findings for one artifact and one result. `digests` of advisory texts by id, `newId` gives ids of new matches. */
+/** The rule of findings for one artifact and one result, or a part of its packages. `newId` gives ids of new matches. */
 export function planIngest(
   state: FindingsState,
   incoming: Incoming,
-  { builds }: Acceptance,
-  digests: ReadonlyMap<string, string>,
+  { builds }: Pick<Acceptance, 'builds'>,
   newId: () => number,
 ): Plan {
-  const ids = new Map(incoming.packages.map((listed) => [state.packageIds.get(listed.key)!, listed]))
-  const ran = FINDING_ENGINES.reduce(
-    (bits, engine) => (builds[engine] === undefined ? bits : bits | ENGINE_BIT[engine]),
-    state.artifact.ran,
-  )
-  const newest = perEngine((engine) => laterOf(state.newest[engine], builds[engine]))
-  const printed = new Map<string, IncomingFinding>()
+  const idOf = (index: number) => state.packageIds.get(incoming.packages[index]!.key)!
+  const ids = new Set(incoming.packages.map((_, index) => idOf(index)))
+  const { ran, newest } = afterwards(state, builds)
+  const printed = new Map<number, Map<string, IncomingFinding>>()
   for (const finding of incoming.findings) {
-    const id = state.packageIds.get(incoming.packages[finding.package]!.key)!
-    printed.set(`${id} ${finding.vulnerability}`, finding)
+    const id = idOf(finding.package)
+    const ofPackage = printed.get(id) ?? new Map<string, IncomingFinding>()
+    printed.set(id, ofPackage.set(finding.vulnerability, finding))
   }
   const matches = state.matches
     .filter((match) => match.linked || ids.has(match.package))
     .map((match) => {
-      const key = `${match.package} ${match.vulnerability}`
-      const said = printed.get(key)?.said ?? {}
-      printed.delete(key)
+      const ofPackage = printed.get(match.package)
+      const said = ofPackage?.get(match.vulnerability)?.said ?? {}
+      ofPackage?.delete(match.vulnerability)
       return confirmed(match, said, state, builds, newest)
     })
-  for (const [key, finding] of printed) {
-    const { identity } = incoming.packages[finding.package]!
-    matches.push({ ...newMatch(newId(), Number.parseInt(key, 10), finding, builds), ...nameOf(identity) })
+  for (const [id, ofPackage] of printed) {
+    for (const finding of ofPackage.values()) {
+      const { identity } = incoming.packages[finding.package]!
+      matches.push({ ...newMatch(newId(), id, finding, builds), ...nameOf(identity) })
+    }
   }
-  const newLinks = [...ids.keys()].filter((id) => !state.linked.has(id))
+  const newLinks = [...ids].filter((id) => !state.linked.has(id))
   return {
     state,
     builds,
@@ -76,9 +75,15 @@ export function planIngest(
     newest,
     matches,
     newLinks,
-    vulnerabilities: changedTexts(state, incoming, digests, builds, newest),
+    vulnerabilities: changedTexts(incoming.vulnerabilities, state.vulnerabilities, builds, newest),
   }
 }
+
+/** Engines that ran on the artifact, and the newest builds of the organization, after a result with these builds. */
+export const afterwards = ({ artifact, newest }: StateHead, builds: Partial<PerEngine<number>>) => ({
+  ran: ranAfter(artifact.ran, builds),
+  newest: perEngine((engine) => laterOf(newest[engine], builds[engine])),
+})
 
 const laterOf = (a: number | null, b: number | undefined) =>
   b === undefined ? a : a === null ? b : Math.max(a, b)
@@ -123,6 +128,7 @@ function confirmed(
   const first = { ...match.first }
   let { engines, silent } = match
   let born = 0
+  let isSame = true
   for (const engine of FINDING_ENGINES) {
     const bit = ENGINE_BIT[engine]
     const build = builds[engine]
@@ -132,8 +138,10 @@ function confirmed(
       born |= bit
       said[engine] = verdict
       first[engine] = build!
-    } else if (verdict && build! >= newest[engine]!) {
+      isSame = false
+    } else if (verdict && build! >= newest[engine]! && !sameVerdict(verdict, said[engine])) {
       said[engine] = verdict
+      isSame = false
     }
     silent = isSilent(match, engine, engines, silent, build, verdict !== undefined, artifact)
       ? silent | bit
@@ -156,9 +164,17 @@ function confirmed(
     silent,
     born,
     leaving: match.linked ? shownBefore & ~shown : 0,
-    merged: mergeVerdicts(said),
+    merged: isSame ? mergedOf(match) : mergeVerdicts(said),
   }
 }
+
+/** What the stored words of a match were merged to. */
+const mergedOf = ({ severity, cvss, vector, fixedVersion }: StoredMatch): Merged => ({
+  severity,
+  cvss,
+  vector,
+  fixedVersion,
+})
 
 const ranAfter = (ran: number, builds: Partial<PerEngine<number>>) =>
   FINDING_ENGINES.reduce((bits, e) => (builds[e] === undefined ? bits : bits | ENGINE_BIT[e]), ran)
@@ -186,20 +202,18 @@ function isSilent(
 }
 
 /** Texts that are new, or differ and come from scans at the newest builds of all engines that the stored one came from. */
-function changedTexts(
-  state: FindingsState,
-  incoming: Incoming,
-  digests: ReadonlyMap<string, string>,
+export const changedTexts = (
+  incoming: readonly IncomingVulnerability[],
+  known: FindingsState['vulnerabilities'],
   builds: Partial<PerEngine<number>>,
   newest: PerEngine<number | null>,
-): IncomingVulnerability[] {
-  return incoming.vulnerabilities.filter(({ text, engines }) => {
-    const stored = state.vulnerabilities.get(text.id)
+): IncomingVulnerability[] =>
+  incoming.filter(({ text, engines, digest }) => {
+    const stored = known.get(text.id)
     if (!stored) return true
-    if (stored.digest === digests.get(text.id) || (stored.engines & ~engines) !== 0) return false
+    if (stored.digest === digest || (stored.engines & ~engines) !== 0) return false
     return enginesOf(engines).every((engine) => builds[engine]! >= newest[engine]!)
   })
-}
 
 /** Removes from the plan's matches the verdicts that no live artifact shows. `shown` tells, by match id, engines (bits) that others show. */
 export function withdraw(matches: PlannedMatch[], shown: ReadonlyMap<number, number>): void {

@@ -9,6 +9,9 @@ import { TRIAGE_STATUSES } from './triage-status.ts'
 
 const instant = (time: number) => new Date(time).toISOString()
 
+/** When a database was built; null where the engine's output did not say. */
+export const builtAt = (build: number | null): string | null => (build ? instant(build) : null)
+
 /** A match on the wire. `engines` are those whose word counts here: in a finding only those that see it there. */
 export function presentMatch(row: MatchRow, engines = row.engines, detectedAt = row.seenAt) {
   const [type, context] = JSON.parse(row.package) as [string, string]
@@ -42,7 +45,7 @@ function presentVerdicts(row: MatchRow, engines: number) {
     if (!verdict) return []
     const { severity, cvss, fixState, fixedVersions } = verdict
     const built = first[engine]
-    const databaseBuiltAt = built === null ? null : instant(built)
+    const databaseBuiltAt = builtAt(built)
     return [[engine, { severity, cvss, fixState, fixedVersions, databaseBuiltAt }] as const]
   })
   return Object.fromEntries(verdicts) as Partial<

@@ -6,6 +6,7 @@ import type { Key } from '../../http/page-cursor.ts'
 import { type Page, type PageRequest, pageOf } from '../../http/pages.ts'
 import { notFound } from '../../http/problems.ts'
 import { readTotal, totalStatement } from '../../http/total.ts'
+import { shownDigest } from '../../inventory/artifacts/index.ts'
 import { decodeLocations, type Location } from './locations.ts'
 import { type MatchFilters, type MatchSort, matchConditions } from './match-filters.ts'
 import { type MatchRow, matchColumns } from './match-row.ts'
@@ -25,7 +26,7 @@ export interface FindingRow extends MatchRow {
   found: number
   /** When the package reached the image, milliseconds. */
   since: number
-  image: { id: string; name: string; tag: string | null; digest: string }
+  image: { id: string; name: string; tag: string | null; digest: string | null }
   /** Digest of the layer that brought the package, and its path; the first of several. */
   layer: string | null
   path: string | null
@@ -34,7 +35,13 @@ export interface FindingRow extends MatchRow {
 export type FindingListRequest = PageRequest<MatchSort, MatchFilters>
 
 type Read = Omit<FindingRow, 'image' | 'layer' | 'path'> & { k0: Key; k1: Key; k2?: Key; k3?: Key }
-type Place = { imageId: string; imageName: string; tag: string | null; digest: string; layers: string | null }
+type Place = {
+  imageId: string
+  imageName: string
+  tag: string | null
+  digest: string | null
+  layers: string | null
+}
 
 const DETECTED = 'max(m.seen_at, ap.since)'
 
@@ -66,7 +73,7 @@ export async function listFindings(
   const chunks = locations!.rows as { chunk: number; data: string }[]
   const where = await locationsOf(page.data, chunks)
   const layers = JSON.parse(here.layers ?? '[]') as { digest: string }[]
-  const image = { id: here.imageId, name: here.imageName, tag: here.tag, digest: here.digest }
+  const image = { id: here.imageId, name: here.imageName, tag: here.tag, digest: shownDigest(here.digest) }
   return {
     ...page,
     data: page.data.map((row) => {

@@ -71,7 +71,7 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const around = await lookAround(ctx.db, org, artifact, {
     leaving: matches,
     packages: [...new Set(matches.map((match) => match.package))],
-    places: false,
+    places: null,
   })
   withdraw(matches, around.shown)
   const touched = matches

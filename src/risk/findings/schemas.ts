@@ -90,7 +90,7 @@ export const PackagePath = z
   .openapi({ description: 'Where the package lies in the image', example: '/var/lib/dpkg/status' })
 
 export const ManifestDigest = z.string().openapi({
-  description: 'Digest of the manifest',
+  description: 'Digest of the manifest; null where neither server nor sensor knows it',
   example: 'sha256:4c1a2b3d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809',
 })
 
@@ -105,7 +105,7 @@ export const Finding = z
           .string()
           .nullable()
           .openapi({ description: 'Tag; null for a scan by digest', example: '1.27' }),
-        digest: ManifestDigest,
+        digest: ManifestDigest.nullable(),
       })
       .openapi({ description: 'Image that shows it' }),
     layer: Layer,

@@ -2,7 +2,7 @@ import { type Database, type Statement, statement } from '../../db/database.ts'
 import { jsonChunks } from '../../db/json-chunks.ts'
 import type { LastOutput } from './accept.ts'
 import { type PerEngine, perEngine } from './engines.ts'
-import type { Incoming } from './incoming.ts'
+import type { Incoming, IncomingPackage, IncomingVulnerability } from './incoming.ts'
 import type { Said } from './merge.ts'
 
 export interface StoredMatch {
@@ -33,13 +33,19 @@ export interface ArtifactState {
   last: PerEngine<LastOutput>
 }
 
-/** What an ingest reads: the artifact, and everything that the organization knows about its packages. */
-export interface FindingsState {
+/** What an ingest reads first. */
+export interface StateHead {
   seq: number
   newest: PerEngine<number | null>
   /** Changes of matches that are written in part. */
   unfinished: readonly string[]
   artifact: ArtifactState
+  /** Chunk (smallest package id) to digest. */
+  locations: Map<number, string>
+}
+
+/** The head, and everything that the organization knows about the packages. */
+export interface FindingsState extends StateHead {
   /** Ids of the incoming packages, by their key. */
   packageIds: Map<string, number>
   /** Live artifacts that hold a package, this one included. Known for incoming packages. */
@@ -47,8 +53,6 @@ export interface FindingsState {
   /** Packages linked to the artifact before this result. */
   linked: Set<number>
   matches: StoredMatch[]
-  /** Chunk (smallest package id) to digest. */
-  locations: Map<number, string>
   vulnerabilities: Map<string, { digest: string; engines: number }>
 }
 
@@ -68,17 +72,21 @@ export const UNNAMED = `(pinned_until IS NULL OR pinned_until <= ?3)
 const ARTIFACT = `SELECT id, image_id, registry_num, live, ran, trivy_build, grype_build, osv_build,
   trivy_at, grype_at, osv_at, ${UNNAMED} AS unnamed FROM artifacts WHERE org = ?1 AND id = ?2`
 
-const ADD_PACKAGES = `INSERT INTO packages (org, name, version, type, context)
+export const ADD_PACKAGES = `INSERT INTO packages (org, name, version, type, context)
   SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2) WHERE true
   ON CONFLICT (org, name, version, type, context) DO NOTHING`
+
+/** The package of an element of `j`: [name, version, type, context]. */
+export const INCOMING_KEY = `packages p INDEXED BY packages_key ON p.org = ?1 AND p.name = j.value ->> 0
+    AND p.version = j.value ->> 1 AND p.type = j.value ->> 2 AND p.context = j.value ->> 3`
 
 /** Each incoming package's id, and the known matches of those that the artifact does not hold yet. */
 const INCOMING = `SELECT j.key AS position, p.id AS package, p.holders, ap.package IS NOT NULL AS linked, ${MATCH}
   FROM json_each(?3) j
-  CROSS JOIN packages p INDEXED BY packages_key ON p.org = ?1 AND p.name = j.value ->> 0
-    AND p.version = j.value ->> 1 AND p.type = j.value ->> 2 AND p.context = j.value ->> 3
+  CROSS JOIN ${INCOMING_KEY}
   LEFT JOIN artifact_packages ap ON ap.org = ?1 AND ap.artifact = ?2 AND ap.package = p.id
-  LEFT JOIN matches m INDEXED BY matches_key ON m.org = ?1 AND m.package = p.id AND ap.package IS NULL`
+  LEFT JOIN matches m INDEXED BY matches_key ON m.org = ?1 AND m.package = p.id AND ap.package IS NULL
+  LIMIT ?4`
 
 const LINK_PAGE = `SELECT org, artifact, package FROM artifact_packages
   WHERE org = ?1 AND artifact = ?2 AND package > ?3 ORDER BY package LIMIT ?4`
@@ -88,7 +96,7 @@ const LINKED = `SELECT json_group_array(package) AS packages FROM (${LINK_PAGE})
 const MATCHED = `SELECT page.package, coalesce(v.silent, 0) AS silent, ${MATCH}
   FROM (${LINK_PAGE}) page
   CROSS JOIN matches m INDEXED BY matches_key ON m.org = page.org AND m.package = page.package
-  LEFT JOIN overrides v ON v.org = page.org AND v.match = m.id AND v.artifact = page.artifact`
+  LEFT JOIN overrides v ON v.org = page.org AND v.match = m.id AND v.artifact = page.artifact LIMIT ?5`
 
 const LOCATIONS = 'SELECT chunk, digest FROM artifact_locations WHERE org = ?1 AND artifact = ?2'
 
@@ -97,13 +105,40 @@ const VULNERABILITIES = `SELECT v.id, v.digest, v.engines
 
 export type Row = Record<string, string | number | null>
 
-const LINKS_A_STATEMENT = 10_000 // with about 20,000 matches: some 10 MB of rows
-const CHUNKS_A_BATCH = 4 // of packages, up to 1 MB each, sent twice
+/** What is read at once: some 20 MB of rows. Beyond that findings are read in windows of packages. */
+const MOST_LINKS = 10_000
+const MOST_MATCHES = 20_000
+
+/** What every ingest reads first: the serial number, the artifact, digests of its locations. */
+const headStatements = (org: number, artifact: number, now: number): Statement[] => [
+  statement(STATE, org),
+  statement(ARTIFACT, org, artifact, now),
+  statement(LOCATIONS, org, artifact),
+]
+
+/** Null when the organization has no such artifact. */
+function headOf([state, own, locations]: Row[][]): StateHead | null {
+  if (own!.length === 0) return null
+  return {
+    ...serialOf(state![0]),
+    artifact: artifactOf(own![0]!),
+    locations: new Map(locations!.map((row) => [row.chunk as number, row.digest as string])),
+  }
+}
+
+export async function readHead(
+  db: Database,
+  org: number,
+  artifact: number,
+  now: number,
+): Promise<StateHead | null> {
+  const [rows] = await batched(db, [headStatements(org, artifact, now)])
+  return headOf(rows!)
+}
 
 /**
- * One round trip for up to 10,000 links and some 25,000 packages; larger ones are read in pages, and count only
- * if the serial number, read first, is still the same when the plan is written. Null when the organization has
- * no such artifact. Writes package versions it has not seen; they are invisible until linked.
+ * One round trip for an artifact of up to 10,000 links and 20,000 matches; 'large' for others. Null when the
+ * organization has no such artifact. Writes package versions it has not seen; they are invisible until linked.
  */
 export async function readState(
   db: Database,
@@ -111,74 +146,62 @@ export async function readState(
   artifact: number,
   incoming: Incoming,
   now: number,
-): Promise<FindingsState | null> {
-  const chunks = jsonChunks(
-    incoming.packages.map(({ identity, context }) => [
-      identity.name,
-      identity.version,
-      identity.type,
-      context,
-    ]),
-  )
-  const advisories = jsonChunks(incoming.vulnerabilities.map(({ text }) => text.id))
-  const listed: Row[] = []
-  const linked = new Set<number>()
-  const matched: Row[] = []
-  const batches: Statement[][] = [
-    [statement(STATE, org), statement(ARTIFACT, org, artifact, now), statement(LOCATIONS, org, artifact)],
-    advisories.map(({ json }) => statement(VULNERABILITIES, org, json)),
-    ...packagePages(org, artifact, chunks.slice(0, CHUNKS_A_BATCH)),
-    linkPage(org, artifact, 0),
-  ]
-  const [head, texts, , found, first] = await batched(db, batches)
-  const [state, own, locations] = head!
-  if (own!.length === 0) return null
-  const collect = (pages: Row[][], from: number) => {
-    for (const [index, rows] of pages.entries()) {
-      const offset = chunks[from + index]!.from
-      for (const row of rows) listed.push({ ...row, position: (row.position as number) + offset })
-    }
-  }
-  collect(found!, 0)
-  for (let from = CHUNKS_A_BATCH; from < chunks.length; from += CHUNKS_A_BATCH) {
-    const [, more] = await batched(db, packagePages(org, artifact, chunks.slice(from, from + CHUNKS_A_BATCH)))
-    collect(more!, from)
-  }
-  for (let page = first!; ; ) {
-    const packages = JSON.parse(page[0]![0]!.packages as string) as number[]
-    for (const id of packages) linked.add(id)
-    for (const row of page[1]!) matched.push(row)
-    if (packages.length < LINKS_A_STATEMENT) break
-    page = (await batched(db, [linkPage(org, artifact, packages.at(-1)!)]))[0]!
-  }
-  return {
-    ...packagesOf(listed, incoming),
-    ...serialOf(state![0]),
-    artifact: artifactOf(own![0]!),
-    linked,
-    matches: [
-      ...matched.map((row) => matchOf(row, true)),
-      ...listed.filter((row) => row.id !== null).map((row) => matchOf(row, false)),
+): Promise<FindingsState | 'large' | null> {
+  const chunks = jsonChunks(incoming.packages.map(keyOf))
+  const [head, texts, , found, links] = await batched(db, [
+    headStatements(org, artifact, now),
+    textStatements(org, incoming.vulnerabilities),
+    chunks.map(({ json }) => statement(ADD_PACKAGES, org, json)),
+    chunks.map(({ json }) => statement(INCOMING, org, artifact, json, MOST_LINKS + MOST_MATCHES)),
+    [
+      statement(LINKED, org, artifact, 0, MOST_LINKS),
+      statement(MATCHED, org, artifact, 0, MOST_LINKS, MOST_MATCHES),
     ],
-    locations: new Map(locations!.map((row) => [row.chunk as number, row.digest as string])),
-    vulnerabilities: new Map(texts!.flat().map((row) => [row.id as string, textOf(row)])),
+  ])
+  const read = headOf(head!)
+  if (!read) return null
+  const [linkRows, matched] = links!
+  const linked = JSON.parse(linkRows![0]!.packages as string) as number[]
+  const listed = found!.flatMap((rows, index) =>
+    rows.map((row) => ({ ...row, position: (row.position as number) + chunks[index]!.from })),
+  )
+  const others = listed.filter((row: Row) => row.id !== null)
+  const tooMany = matched!.length + listed.length >= MOST_LINKS + MOST_MATCHES
+  if (linked.length >= MOST_LINKS || matched!.length >= MOST_MATCHES || tooMany) return 'large'
+  return {
+    ...read,
+    ...packagesOf(listed, incoming),
+    linked: new Set(linked),
+    matches: [...matched!.map((row) => matchOf(row, true)), ...others.map((row) => matchOf(row, false))],
+    vulnerabilities: textsOf(texts!),
   }
 }
 
-const packagePages = (
+/** What is stored of these advisories, by id. */
+export async function readTexts(
+  db: Database,
   org: number,
-  artifact: number,
-  chunks: { json: string }[],
-): [Statement[], Statement[]] => [
-  chunks.map(({ json }) => statement(ADD_PACKAGES, org, json)),
-  chunks.map(({ json }) => statement(INCOMING, org, artifact, json)),
+  advisories: readonly IncomingVulnerability[],
+): Promise<FindingsState['vulnerabilities']> {
+  const [texts] = await batched(db, [textStatements(org, advisories)])
+  return textsOf(texts!)
+}
+
+const textStatements = (org: number, advisories: readonly IncomingVulnerability[]): Statement[] =>
+  jsonChunks(advisories.map(({ text }) => text.id)).map(({ json }) => statement(VULNERABILITIES, org, json))
+
+const textsOf = (rows: Row[][]) => new Map(rows.flat().map((row) => [row.id as string, textOf(row)]))
+
+/** What `INCOMING_KEY` finds a package by. */
+export const keyOf = ({ identity, context }: IncomingPackage): string[] => [
+  identity.name,
+  identity.version,
+  identity.type,
+  context,
 ]
 
-const linkPage = (org: number, artifact: number, after: number): Statement[] =>
-  [LINKED, MATCHED].map((sql) => statement(sql, org, artifact, after, LINKS_A_STATEMENT))
-
 /** Rows of groups of statements that run as one batch. */
-async function batched(db: Database, groups: Statement[][]): Promise<Row[][][]> {
+export async function batched(db: Database, groups: Statement[][]): Promise<Row[][][]> {
   const results = await db.batch(groups.flat())
   return groups.map((group) => results.splice(0, group.length).map(({ rows }) => rows as Row[]))
 }

@@ -1,3 +1,4 @@
+import { shownDigest } from '../../inventory/artifacts/index.ts'
 import { FINDING_ENGINES } from '../../scanning/sensors/result.ts'
 import { ENGINE_BIT, presentMatch } from '../findings/index.ts'
 import type { AffectedImageRow } from './images.ts'
@@ -19,7 +20,7 @@ export const presentVulnerability = (row: VulnerabilityRow) => ({
 export const presentAffectedImage = (row: AffectedImageRow) => ({
   image: { id: row.imageId, name: row.imageName },
   tag: row.tag,
-  digest: row.digest,
+  digest: shownDigest(row.digest),
   platform: row.platform,
   layer: row.layer,
   path: row.path,

@@ -1,2 +1,5 @@
+export { ByteBuffer } from './byte-buffer.ts'
+export { BrokenEnvelope, EnvelopeScanner, elementsOf } from './envelope-scanner.ts'
 export { type ReadList, type ResultHead, type ResultSource, resultInMemory } from './result-source.ts'
-export { type OpenBytes, openResult } from './stored-result.ts'
+export { openResult } from './stored-result.ts'
+export { chunksOf, type OpenBytes, readStored, type StoredSlice } from './stored-slices.ts'

@@ -9,17 +9,9 @@ import {
   type ResultSource,
   readSlices,
 } from './result-source.ts'
-
-/** Opens the stored document, or a part of it, as often as it is asked. */
-export type OpenBytes = (range?: { offset: number; length: number }) => Promise<ReadableStream<Uint8Array>>
+import { chunksOf, type OpenBytes, readStored, type StoredSlice } from './stored-slices.ts'
 
 const KEPT_BYTES = 8_000_000 // of JSON, some four times as much in memory: smaller documents are read once
-
-interface StoredSlice {
-  from: number
-  to: number
-  elements: number
-}
 
 /** What the first reading learns of a list. */
 interface FoundList<L extends ResultListName> {
@@ -31,9 +23,10 @@ interface FoundList<L extends ResultListName> {
 
 /**
  * Reads a stored envelope 1.1 through once and checks all of it; null when it is not one. A small one stays
- * in memory; of a large one only where its slices lie, and each reading fetches them again.
+ * in memory; of a large one only where its slices lie, and each reading fetches them again. `absent` are members
+ * that count where the document has none.
  */
-export async function openResult(open: OpenBytes): Promise<ResultSource | null> {
+export async function openResult(open: OpenBytes, absent: object = {}): Promise<ResultSource | null> {
   const found: Found = { packages: emptyList(), vulnerabilities: emptyList(), findings: emptyList() }
   let bytes = 0
   let keeps = true
@@ -47,7 +40,7 @@ export async function openResult(open: OpenBytes): Promise<ResultSource | null> 
       }
       scanner.push(chunk)
     }
-    const { data } = Result.safeParse(scanner.end())
+    const { data } = Result.safeParse(withDefaults(scanner.end(), absent))
     if (!data || RESULT_LISTS.some((list) => !found[list].valid)) return null
     const { packages: _packages, vulnerabilities: _vulnerabilities, findings: _findings, ...head } = data
     return { head, counts: countsOf(found), bytes, ...readers(open, found, keeps) }
@@ -56,6 +49,9 @@ export async function openResult(open: OpenBytes): Promise<ResultSource | null> 
     throw error
   }
 }
+
+const withDefaults = (rest: unknown, absent: object): unknown =>
+  typeof rest === 'object' && rest !== null && !Array.isArray(rest) ? { ...absent, ...rest } : rest
 
 type Found = { [L in ResultListName]: FoundList<L> }
 
@@ -104,61 +100,6 @@ const readAgain = <L extends ResultListName>(
   list: L,
   slices: readonly StoredSlice[],
 ): ReadList<ResultElements[L]> =>
-  async function* (wanted = () => true) {
-    for (const run of runsOf(slices, wanted)) {
-      const [first, last] = [run[0]!, run.at(-1)!]
-      const bytes = await open({ offset: first.from, length: last.to - first.from })
-      for await (const { slice, text } of cut(bytes, run)) {
-        yield checkedElements(list, elementsOf({ text, elements: slice.elements, whole: false }))!
-      }
-    }
+  async function* (wanted) {
+    for await (const { elements } of readStored(open, slices, wanted)) yield checkedElements(list, elements)!
   }
-
-/** Slices next to each other are read as one part of the document. */
-function runsOf(slices: readonly StoredSlice[], wanted: (slice: number) => boolean): StoredSlice[][] {
-  const runs: StoredSlice[][] = []
-  let previous = -1
-  for (const [number, slice] of slices.entries()) {
-    if (!wanted(number)) continue
-    if (runs.length > 0 && previous === number - 1) runs.at(-1)!.push(slice)
-    else runs.push([slice])
-    previous = number
-  }
-  return runs
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
-
-/** The text of each slice of a run, from the bytes of the whole run. */
-async function* cut(bytes: ReadableStream<Uint8Array>, run: readonly StoredSlice[]) {
-  let buffer = new Uint8Array(0)
-  let offset = run[0]!.from
-  const chunks = chunksOf(bytes)
-  for (const slice of run) {
-    while (offset + buffer.length < slice.to) {
-      const { done, value } = await chunks.next()
-      if (done) throw new Error('the stored result breaks off')
-      const joined = new Uint8Array(buffer.length + value.length)
-      joined.set(buffer)
-      joined.set(value, buffer.length)
-      buffer = joined
-    }
-    yield { slice, text: decoder.decode(buffer.subarray(slice.from - offset, slice.to - offset)) }
-    buffer = buffer.subarray(slice.to - offset)
-    offset = slice.to
-  }
-}
-
-/** Lets go of the stream when the loop over it ends early. */
-async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  const reader = stream.getReader()
-  try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) return
-      yield value
-    }
-  } finally {
-    await reader.cancel()
-  }
-}

@@ -2,6 +2,7 @@ import type { Context } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import {
   ARTIFACT_SQL,
+  artifactKey,
   IMAGE_SQL,
   type ResolvedReference,
   recordReference,
@@ -13,7 +14,7 @@ import type { DispatchRow } from './dispatch.ts'
 import { resolvedReference } from './resolved-reference.ts'
 
 export interface JobPlan {
-  /** "cloud", or the registry's id. */
+  /** "cloud", or the registry's id, with the labels that it asks for. */
   pool: string
   /** Engines asked for, and those a runner must offer to take it at once (bits). */
   wanted: number
@@ -50,7 +51,7 @@ const pointScan = (to: ResolvedReference, image: ResolvedImage, scanId: string):
     to.org,
     to.registryId,
     to.repository,
-    to.digest,
+    artifactKey(to),
     to.tag,
     image.indexDigest,
     to.platform,

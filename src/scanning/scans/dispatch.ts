@@ -4,9 +4,10 @@ import { runnerPool } from '../../db/objects.ts'
 import { parseReference } from '../../inventory/images/index.ts'
 import type { ResolvedImage } from '../../inventory/registries/index.ts'
 import { RetryLater } from '../../retry-later.ts'
-import { LIVENESS } from '../bounds.ts'
 import { auditEnd, endScan } from '../end-scan.ts'
-import { engineBits, neededBits, offeredBits } from '../engine-bits.ts'
+import { engineBits } from '../engine-bits.ts'
+import { poolOfOrganization, poolWithLabels } from '../labelled-pools.ts'
+import { liveRunners, neededEngines } from '../live-runners.ts'
 import { type ReasonCode, reason, type ScanReason } from '../reasons.ts'
 import { REGISTRY_PLACE_SQL, type RegistryAccess, type RegistryPlace } from '../registry-access.ts'
 import { tellViewers } from '../tell-viewers.ts'
@@ -23,6 +24,8 @@ export interface DispatchRow extends RegistryPlace {
   priority: number
   scan_method: 'cloud' | 'sensor'
   registry_status: string | null
+  /** JSON array, sorted. */
+  runner_labels: string
 }
 
 /** Deliveries after which a registry that does not answer is a failure of the scan. */
@@ -50,14 +53,17 @@ export async function dispatchScan(
   if (resolved && 'code' in resolved) return failScan(ctx, scan, resolved)
   const wanted = engineBits(JSON.parse(scan.scanners) as string[])
   const pool = scan.scan_method === 'cloud' ? 'cloud' : scan.registry_id
-  const needs = neededBits(wanted, await liveEngines(ctx, pool))
-  if (needs === null) return failScan(ctx, scan, reason('engine_unavailable'))
-  const job = { pool, wanted, needs }
+  const labels = JSON.parse(scan.runner_labels) as string[]
+  const needs = neededEngines(wanted, labels, await runnersOf(ctx, pool))
+  if (typeof needs === 'string') return failScan(ctx, scan, reason(needs))
+  const job = { pool: poolWithLabels(pool, labels), wanted, needs }
   await ctx.db.batch(
     resolved ? dispatchResolved(ctx, scan, resolved, job) : dispatchUnresolved(ctx, scan, job),
   )
-  ctx.defer(runnerPool(ctx.env, pool).announce(ctx.organization.shard, ctx.now))
-  tellViewers(ctx, ctx.organization.num, [scanId])
+  const { id, num, shard } = ctx.organization
+  const lines = pool === 'cloud' ? [pool] : [pool, poolOfOrganization(id)]
+  for (const line of lines) ctx.defer(runnerPool(ctx.env, line).announce(shard, ctx.now))
+  tellViewers(ctx, num, [scanId])
 }
 
 /** The scan with its registry, while nothing was done about it yet. */
@@ -65,7 +71,7 @@ const pendingScan = (ctx: Context, scanId: string): Promise<DispatchRow | null> 
   ctx.db.first<DispatchRow>(
     statement(
       `SELECT s.id AS scan_id, s.registry_id, s.image, s.repository, s.tag, s.platform, s.scanners, s.priority,
-              r.scan_method, r.status AS registry_status, ${REGISTRY_PLACE_SQL}
+              r.scan_method, r.status AS registry_status, r.runner_labels, ${REGISTRY_PLACE_SQL}
          FROM scans s LEFT JOIN registries r ON r.id = s.registry_id AND r.org = s.org
         WHERE s.org = ? AND s.id = ? AND s.status = 'PENDING' AND s.job_id IS NULL AND s.leader_id IS NULL`,
       ctx.organization.num,
@@ -91,21 +97,11 @@ async function resolve(
   return resolution.reason
 }
 
-/** What each live runner of a pool offers. */
-async function liveEngines(ctx: Context, pool: string): Promise<number[]> {
-  const isCloud = pool === 'cloud'
-  const rows = await ctx.directory.all<{ scanner_versions: string }>(
-    statement(
-      `SELECT scanner_versions FROM agents INDEXED BY agents_of_registry
-        WHERE org IS ? AND registry_id IS ? AND last_heartbeat_at > ? ORDER BY last_heartbeat_at DESC LIMIT ?`,
-      isCloud ? null : ctx.organization.num,
-      isCloud ? null : pool,
-      ctx.now - LIVENESS,
-      MAX_LIVE_RUNNERS,
-    ),
-  )
-  return rows.map((row) => offeredBits(JSON.parse(row.scanner_versions) as Record<string, string>))
-}
+/** The live runners of a pool. */
+const runnersOf = (ctx: Context, pool: string) =>
+  pool === 'cloud'
+    ? liveRunners(ctx.directory, null, null, ctx.now, MAX_LIVE_RUNNERS)
+    : liveRunners(ctx.directory, ctx.organization.num, pool, ctx.now, MAX_LIVE_RUNNERS)
 
 async function failScan(ctx: Context, scan: DispatchRow, why: ScanReason): Promise<void> {
   const org = ctx.organization.num

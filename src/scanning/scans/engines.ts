@@ -40,6 +40,10 @@ export function scanEngines(
   })
 }
 
+/** The engines that a scan is about: those asked for; where nobody asked (an upload without a job), those reported. */
+export const namedEngines = (asked: readonly string[], runs: readonly EngineRun[]): string[] =>
+  asked.length > 0 ? [...asked] : [...new Set(runs.map(({ name }) => name))]
+
 const refusalReason = (code: string): ScanReason =>
   isReasonCode(code) ? reason(code) : reason('database_older')
 
@@ -66,7 +70,7 @@ export const skippedEngine = (name: string): ScanEngine => ({ ...pendingEngine(n
 /** How a scan ends, from what its engines did: any success is a result, anything less than all of them partial. */
 export function outcomeOf(
   engines: readonly ScanEngine[],
-  result: Pick<Result, 'scan' | 'image'>,
+  result: { scan: Pick<Result['scan'], 'reason'>; image: unknown },
 ): { kind: 'complete'; partial: boolean } | { kind: 'failed'; reason: ScanReason } {
   const succeeded = engines.filter(({ status }) => status === 'succeeded').length
   if (succeeded > 0 && result.image) {
@@ -74,6 +78,6 @@ export function outcomeOf(
   }
   const given = known(result.scan.reason, 'runner_error')
   if (given) return { kind: 'failed', reason: given }
-  const unavailable = engines.every(({ status }) => status === 'unavailable')
+  const unavailable = engines.length > 0 && engines.every(({ status }) => status === 'unavailable')
   return { kind: 'failed', reason: reason(unavailable ? 'engine_unavailable' : 'all_engines_failed') }
 }

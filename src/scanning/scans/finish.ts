@@ -29,9 +29,9 @@ export interface ScannedArtifact {
   artifact: number
   imageId: string
   tagId: string | null
-  digest: string
+  digest: string | null
   indexDigest: string | null
-  platform: string
+  platform: string | null
   partial: boolean
 }
 

@@ -5,12 +5,13 @@ import { jobWireId } from '../../ids.ts'
 import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findings/index.ts'
 import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
-import { Result } from '../sensors/result.ts'
+import type { OpenBytes, ResultHead } from '../results/index.ts'
 import { tellViewers } from '../tell-viewers.ts'
-import { outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
+import { namedEngines, outcomeOf, type ScanEngine, scanEngines, skippedEngine } from './engines.ts'
 import { completeScan, type FinishedScan, failScanWithResult, type NamedBlob } from './finish.ts'
 import { placeOfResult } from './place-of-result.ts'
-import { enginesAsked, resultMismatch } from './result-checks.ts'
+import { enginesAsked } from './result-checks.ts'
+import { openUploaded, type RefusedResult, type UploadedResult } from './uploaded-result.ts'
 
 /** A job with an accepted upload, and its scan. */
 export interface UploadedJob {
@@ -27,6 +28,7 @@ export interface UploadedJob {
   tag_id: string | null
   artifact: number | null
   digest: string | null
+  index_digest: string | null
   platform: string | null
   scanners: string
 }
@@ -44,11 +46,9 @@ interface UploadedBlob {
 export async function ingestScan(ctx: Context, jobId: string): Promise<void> {
   const { job, blobs } = await uploadedJob(ctx, jobId)
   if (!job) return
-  const object = await readObject(ctx.env, ctx.organization.num, job.result_key)
-  if (!object) throw new Error('the uploaded result is not in the bucket')
-  const result = parseResult(await object.text())
+  const uploaded = await openUploaded(termsOf(ctx, job), storedBytes(ctx, job.result_key))
   try {
-    await applyResult(ctx, job, blobs, result)
+    await applyResult(ctx, job, blobs, uploaded)
     tellViewers(ctx, ctx.organization.num, [jobId, job.scan_id])
   } catch (error) {
     if (error instanceof LostRace && !(await uploadedJob(ctx, jobId)).job) return
@@ -63,7 +63,7 @@ async function uploadedJob(
   const [jobs, blobs] = await ctx.db.batch([
     statement(
       `SELECT j.id AS job_id, j.scan_id, j.fence, j.result_key, j.uploaded_at, j.registry_id, s.image, s.repository,
-              s.tag, s.image_id, s.tag_id, s.artifact, s.digest, s.platform, s.scanners
+              s.tag, s.image_id, s.tag_id, s.artifact, s.digest, s.index_digest, s.platform, s.scanners
          FROM jobs j CROSS JOIN scans s
         WHERE j.org = ?1 AND j.id = ?2 AND j.state = 'uploaded' AND s.org = ?1 AND s.id = j.scan_id`,
       ctx.organization.num,
@@ -82,44 +82,53 @@ async function uploadedJob(
   }
 }
 
-function parseResult(text: string): Result | null {
-  try {
-    return Result.safeParse(JSON.parse(text)).data ?? null
-  } catch {
-    return null
+const storedBytes =
+  (ctx: Context, key: string): OpenBytes =>
+  async (range) => {
+    const object = await readObject(ctx.env, ctx.organization.num, key, range)
+    if (!object) throw new Error('the uploaded result is not in the bucket')
+    return object.body
   }
+
+const askedOf = ({ scanners }: UploadedJob) => JSON.parse(scanners) as string[]
+
+function termsOf(ctx: Context, job: UploadedJob) {
+  const org = ctx.organization.num
+  const { fence, image, digest, platform } = job
+  const wireId = jobWireId(ctx.organization.shard, org, job.job_id)
+  const said = { fence, image, digest, platform, indexDigest: job.index_digest }
+  return { ...said, wireId, org, jobId: job.job_id, asked: askedOf(job) }
 }
 
 async function applyResult(
   ctx: Context,
   job: UploadedJob,
   blobs: readonly UploadedBlob[],
-  result: Result | null,
+  uploaded: UploadedResult | RefusedResult,
 ): Promise<void> {
-  const asked = JSON.parse(job.scanners) as string[]
-  const org = ctx.organization.num
-  const terms = { ...job, wireId: jobWireId(ctx.organization.shard, org, job.job_id) }
-  const refusal = result === null ? 'It is not a result envelope 1.1.' : resultMismatch(terms, result)
-  if (result === null || refusal !== null) {
-    const engines = asked.map(skippedEngine)
-    return fail(ctx, finished(ctx, job, engines, {}, []), reason('result_invalid', refusal ?? undefined))
+  if ('refusal' in uploaded) {
+    const engines = askedOf(job).map(skippedEngine)
+    return fail(ctx, finished(ctx, job, engines, {}, []), reason('result_invalid', uploaded.refusal))
   }
-  const engines = scanEngines(asked, result.engines, [])
-  const scan = finished(ctx, job, engines, namedBlobs(result, blobs), result.logs)
-  const outcome = outcomeOf(engines, result)
-  if (outcome.kind === 'failed' || result.image === null) {
+  const { source, image } = uploaded
+  const { head } = source
+  const asked = namedEngines(askedOf(job), head.engines)
+  const engines = scanEngines(asked, head.engines, [])
+  const scan = finished(ctx, job, engines, namedBlobs(head, blobs), head.logs)
+  const outcome = outcomeOf(engines, { scan: head.scan, image })
+  if (outcome.kind === 'failed' || image === null) {
     return fail(ctx, scan, outcome.kind === 'failed' ? outcome.reason : reason('runner_error'))
   }
-  const place = await placeOfResult(ctx, job, result.image)
+  const place = await placeOfResult(ctx, job, image)
   if (!place) return fail(ctx, scan, reason('registry_removed'))
   try {
     await ingestResult(ctx, {
       artifact: place.artifact,
       scanId: job.scan_id,
       scannedAt: job.uploaded_at,
-      result: { ...result, engines: enginesAsked(asked, result) },
+      result: { ...source, head: { ...head, engines: enginesAsked(asked, head) } },
       finish: ({ refused }) => {
-        const shown = scanEngines(asked, result.engines, refused)
+        const shown = scanEngines(asked, head.engines, refused)
         return completeScan({ ...scan, engines: shown }, { ...place, partial: outcome.partial })
       },
     })
@@ -157,7 +166,7 @@ const finished = (
 })
 
 /** The blobs a result names, of those that this scan uploaded: no other scan's content is reached by its digest. */
-function namedBlobs(result: Result, uploaded: readonly UploadedBlob[]): Record<string, NamedBlob> {
+function namedBlobs(result: ResultHead, uploaded: readonly UploadedBlob[]): Record<string, NamedBlob> {
   const sizes = new Map(uploaded.map(({ sha256, size }) => [sha256, size]))
   const named = [
     ...result.engines.flatMap(({ name, raw }) =>

@@ -1,11 +1,17 @@
 import type { Context } from '../../context.ts'
 import { statement } from '../../db/database.ts'
-import { ARTIFACT_SQL, IMAGE_SQL, recordReference, TAG_SQL } from '../../inventory/artifacts/index.ts'
-import { normalizePlatform } from '../../inventory/registries/index.ts'
-import type { Result } from '../sensors/result.ts'
+import {
+  ARTIFACT_SQL,
+  artifactKey,
+  IMAGE_SQL,
+  recordReference,
+  TAG_SQL,
+  UNKNOWN_PLATFORM,
+} from '../../inventory/artifacts/index.ts'
 import type { ScannedArtifact } from './finish.ts'
 import type { UploadedJob } from './ingest.ts'
 import { resolvedReference } from './resolved-reference.ts'
+import type { FoundImage } from './uploaded-result.ts'
 
 export type ResultPlace = Omit<ScannedArtifact, 'partial'>
 
@@ -16,10 +22,8 @@ export type ResultPlace = Omit<ScannedArtifact, 'partial'>
 export async function placeOfResult(
   ctx: Context,
   job: UploadedJob,
-  image: NonNullable<Result['image']>,
+  { digest, indexDigest, platform }: FoundImage,
 ): Promise<ResultPlace | null> {
-  const { digest, indexDigest } = image
-  const platform = normalizePlatform(image.platform)!
   if (job.artifact !== null && job.image_id !== null) {
     const { artifact, image_id: imageId, tag_id: tagId } = job
     return { artifact, imageId, tagId, digest, indexDigest, platform }
@@ -33,7 +37,11 @@ export async function placeOfResult(
   )
   if (!registry) return null
   const asked = { ...job, host: registry.host }
-  const to = resolvedReference(ctx.organization.num, asked, { indexDigest, digest, platform })
+  const to = resolvedReference(ctx.organization.num, asked, {
+    indexDigest,
+    digest,
+    platform: platform ?? UNKNOWN_PLATFORM,
+  })
   const results = await ctx.db.batch([
     ...recordReference(to, ctx.now),
     statement(
@@ -41,7 +49,7 @@ export async function placeOfResult(
       to.org,
       to.registryId,
       to.repository,
-      to.digest,
+      artifactKey(to),
       to.tag,
     ),
   ])

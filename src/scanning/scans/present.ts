@@ -73,13 +73,14 @@ function countsOf({ critical, high, medium, low, unknown }: ScanRow) {
 }
 
 /**
- * Those asked for: as they ended, before that as the job's progress has them. A scan that ended without a result
+ * Those asked for (of an upload without a job those reported): as they ended, before that as the job's progress has them. A scan that ended without a result
  * skipped them; one that ended because no runner offers them says so of each.
  */
 function enginesOf(row: ScanRow): ScanEngine[] {
   const asked = JSON.parse(row.scanners) as string[]
   if (row.engines !== null) {
-    return (JSON.parse(row.engines) as ScanEngine[]).filter(({ name }) => asked.includes(name))
+    const known = JSON.parse(row.engines) as ScanEngine[]
+    return asked.length === 0 ? known : known.filter(({ name }) => asked.includes(name))
   }
   if (row.scanned_at !== null) {
     const why = reasonOf(row)

@@ -1,5 +1,4 @@
 import type { Context } from '../../context.ts'
-import { statement } from '../../db/database.ts'
 import { sendPromised } from '../../db/outbox.ts'
 import { auditRow } from '../../evidence/audit-log/index.ts'
 import { invalid } from '../../http/problems.ts'
@@ -10,6 +9,7 @@ import {
   parseReference,
 } from '../../inventory/images/index.ts'
 import { normalizePlatform } from '../../inventory/registries/index.ts'
+import { type RegistryPlaceRow, registriesOfHost } from '../registries-of-host.ts'
 import type { EngineName } from '../sensors/result.ts'
 import { newScan, type Trigger } from './new-scan.ts'
 
@@ -20,14 +20,6 @@ export interface ScanRequest {
   registryId?: string | null
   trigger: Trigger
 }
-
-interface RegistryPlaceRow {
-  id: string
-  host: string
-  pathPrefix: string
-}
-
-const MAX_REGISTRIES_OF_HOST = 200 // connections of one organization to one host
 
 /**
  * Asks for a scan: PENDING until the queue has resolved the image. The organization's registry is chosen by
@@ -43,7 +35,11 @@ export async function requestScan(
   if (input.platform && !platform) {
     throw invalid({ path: 'platform', message: 'must be os/architecture, such as linux/amd64' })
   }
-  const registry = pick(reference, await registriesOf(ctx, reference), input.registryId ?? null)
+  const registry = pick(
+    reference,
+    await ctx.db.all<RegistryPlaceRow>(registriesOfHost(ctx.organization.num, reference)),
+    input.registryId ?? null,
+  )
   const scanners = [...new Set(input.scanners)]
   const { repository, tag, canonical: image } = reference
   const scan = newScan(ctx, {
@@ -59,21 +55,6 @@ export async function requestScan(
   ])
   sendPromised(ctx, [scan.promised])
   return { scanId: scan.scanId, status: 'PENDING' }
-}
-
-/** Registries of the host under both its spellings: https' port may be written or left out. */
-function registriesOf(ctx: Context, { host, port }: ImageReference): Promise<RegistryPlaceRow[]> {
-  const isDefaultPort = port === null || port === 443
-  return ctx.db.all<RegistryPlaceRow>(
-    statement(
-      `SELECT id, host, path_prefix AS pathPrefix FROM registries INDEXED BY registries_host
-        WHERE org = ? AND host IN (?, ?) AND status <> 'DELETING' LIMIT ?`,
-      ctx.organization.num,
-      formatAuthority(host, port),
-      isDefaultPort ? formatAuthority(host, port === null ? 443 : null) : formatAuthority(host, port),
-      MAX_REGISTRIES_OF_HOST,
-    ),
-  )
 }
 
 /** An id settles a tie but never sends an image to a registry that does not hold it. */

@@ -9,9 +9,10 @@ interface AskedImage {
   tag: string | null
 }
 
-interface FoundManifest {
+/** What was found under a reference; the digest is null where nobody knows it. */
+export interface FoundManifest {
   indexDigest: string | null
-  digest: string
+  digest: string | null
   platform: string
 }
 

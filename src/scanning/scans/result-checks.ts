@@ -1,6 +1,7 @@
 import { parseReference } from '../../inventory/images/index.ts'
 import { normalizePlatform } from '../../inventory/registries/index.ts'
-import { FINDING_ENGINES, type Result } from '../sensors/result.ts'
+import type { ResultHead } from '../results/index.ts'
+import { FINDING_ENGINES } from '../sensors/result.ts'
 
 /** What a job names: all that its result may be about. */
 export interface JobTerms {
@@ -14,11 +15,11 @@ export interface JobTerms {
 }
 
 /** The engines whose words count: those asked for, and what only lists packages, since grype reads syft's list. */
-export const enginesAsked = (asked: readonly string[], { engines }: Result): Result['engines'] =>
+export const enginesAsked = (asked: readonly string[], { engines }: ResultHead): ResultHead['engines'] =>
   engines.filter(({ name }) => asked.includes(name) || !(FINDING_ENGINES as readonly string[]).includes(name))
 
 /** Why a result is not about its job; null when it is. A result changes only what its job names. */
-export function resultMismatch(job: JobTerms, result: Result): string | null {
+export function resultMismatch(job: JobTerms, result: ResultHead): string | null {
   if (result.scan.id !== job.wireId) return 'It is about another job.'
   if (result.fence !== job.fence) return 'It has the fence of another lease.'
   const { image } = result

@@ -34,7 +34,7 @@ export async function scheduleRegistryScans(
   const registry = await ctx.db.first<RegistryRow>(
     statement(
       `SELECT id, host, scanners, include_tags, exclude_tags FROM registries
-        WHERE org = ? AND id = ? AND status <> 'DELETING'`,
+        WHERE org = ? AND id = ? AND status <> 'DELETING' AND host <> ''`, // nothing is pulled of uploads
       org,
       registryId,
     ),

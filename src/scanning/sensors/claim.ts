@@ -2,14 +2,19 @@ import type { BaseContext } from '../../context.ts'
 import { type Statement, statement } from '../../db/database.ts'
 import { runnerPool } from '../../db/objects.ts'
 import { shardNames, tenantDb } from '../../db/shards.ts'
+import { raw, sql } from '../../db/sql.ts'
 import { newId } from '../../ids.ts'
-import { BEST_RUNNER_WAIT, RUNNING_LIMIT } from '../bounds.ts'
+import { RUNNING_LIMIT } from '../bounds.ts'
 import { REGISTRY_PLACE_SQL, type RegistryPlace } from '../registry-access.ts'
 import { LEASE_SECONDS } from './protocol.ts'
+import { releaseJob } from './release.ts'
 import type { RunnerIdentity } from './runner-identity.ts'
+import { type ClaimingAgent, handOutAgain, takeJob } from './take-job.ts'
 
 const MAX_SHARDS = 3 // asked in one poll
-const LOOKAHEAD = 100 // queued jobs that a poll looks at for one that the runner can run
+
+/** What decides which jobs an agent gets, beside the engines that it offers. */
+type AgentTerms = Omit<ClaimingAgent, 'id' | 'offered'>
 
 /** A job that was just claimed, with its registry's row. */
 export interface ClaimedJob extends RegistryPlace {
@@ -25,22 +30,27 @@ export interface ClaimedJob extends RegistryPlace {
   platform: string | null
   wanted: number
   created_at: number
+  /** Jobs that the agent holds in this shard, this one among them. */
+  held: number
 }
 
 /**
- * Claims the first job of the runner's pool that it can run, for `agentId`: by priority, then by fair-queue rank.
- * Of any number of polls at once, one gets it. Null when no shard asked had work.
+ * Claims the first job of the runner's pool that `agentId` can run and has room for: by priority, then by fair-queue
+ * rank. Of any number of polls at once, one gets it, and no agent gets more than it takes at one time. An agent
+ * without leases that still holds a job gets that one again. Null when no shard asked had work.
  */
 export async function claimJob(
   ctx: BaseContext,
   runner: RunnerIdentity,
   agentId: string,
   offered: number,
+  terms: AgentTerms,
 ): Promise<ClaimedJob | null> {
+  const agent = { ...terms, id: agentId, offered }
   const { shards, hinted } = await shardsToAsk(ctx, runner)
   for (const shard of shards) {
-    const job = await claimInShard(ctx, runner, agentId, offered, shard)
-    if (job) return job
+    const job = await claimInShard(ctx, runner, agent, shard)
+    if (job) return (await holdsTooMany(ctx, runner, agent, job)) ? letGo(ctx, job) : job
     if (hinted.includes(shard)) ctx.defer(runnerPool(ctx.env, runner.pool).exhausted(shard))
   }
   return null
@@ -65,8 +75,7 @@ async function shardsToAsk(
 async function claimInShard(
   ctx: BaseContext,
   runner: RunnerIdentity,
-  agentId: string,
-  offered: number,
+  agent: ClaimingAgent,
   shard: string,
 ): Promise<ClaimedJob | null> {
   const db = tenantDb(ctx.env, shard, ctx.directory.meter)
@@ -74,49 +83,18 @@ async function claimInShard(
   const claim = newId('request')
   const leaseUntil = ctx.now + LEASE_SECONDS * 1000
   const results = await db.batch([
-    takeJob(ctx.now, leaseUntil, claim, runner, agentId, offered),
+    ...(agent.unfenced ? [handOutAgain(ctx.now, leaseUntil, claim, runner, agent)] : []),
+    takeJob(ctx.now, leaseUntil, claim, runner, agent),
     ...startScans(ctx.now, leaseUntil, claim),
-    statement(
-      `SELECT j.id AS jobId, j.org, j.fence, j.wanted, j.created_at, s.image, s.repository, s.tag, s.index_digest,
-              s.digest, s.platform, ${REGISTRY_PLACE_SQL}
-         FROM jobs j INDEXED BY jobs_lease CROSS JOIN scans s CROSS JOIN registries r
-        WHERE j.state = 'leased' AND j.lease_until = ? AND j.claim = ?
-          AND s.id = j.scan_id AND s.org = j.org AND r.id = j.registry_id AND r.org = j.org`,
-      leaseUntil,
-      claim,
-    ),
+    sql`SELECT j.id AS jobId, j.org, j.fence, j.wanted, j.created_at, s.image, s.repository, s.tag, s.index_digest,
+               s.digest, s.platform, (${heldBy(agent.id, ctx.now)}) AS held, ${raw(REGISTRY_PLACE_SQL)}
+          FROM jobs j INDEXED BY jobs_lease CROSS JOIN scans s CROSS JOIN registries r
+         WHERE j.state = 'leased' AND j.lease_until = ${leaseUntil} AND j.claim = ${claim}
+           AND s.id = j.scan_id AND s.org = j.org AND r.id = j.registry_id AND r.org = j.org`,
   ])
   const row = results.at(-1)!.rows[0]
   return row ? ({ shard, ...row } as unknown as ClaimedJob) : null
 }
-
-/** One conditional UPDATE. A job waits some minutes for a runner that offers all its engines, then goes to any. */
-const takeJob = (
-  now: number,
-  leaseUntil: number,
-  claim: string,
-  runner: RunnerIdentity,
-  agentId: string,
-  offered: number,
-): Statement =>
-  statement(
-    `UPDATE jobs SET state = 'leased', fence = fence + 1, leases = leases + 1, agent_id = ?1, credential_id = ?2,
-            claim = ?3, lease_until = ?4, phase = 'pulling', updated_at = ?5
-      WHERE state = 'queued' AND id =
-        (SELECT id FROM (SELECT id, wanted, needs, updated_at, org FROM jobs INDEXED BY jobs_claim
-                          WHERE state = 'queued' AND pool = ?6
-                          ORDER BY priority, rank, created_at, id LIMIT ${LOOKAHEAD})
-          WHERE (wanted & ?7) <> 0 AND ((needs & ~?7) = 0 OR updated_at <= ?8) AND (?9 IS NULL OR org = ?9) LIMIT 1)`,
-    agentId,
-    runner.credentialId,
-    claim,
-    leaseUntil,
-    now,
-    runner.pool,
-    offered,
-    now - BEST_RUNNER_WAIT,
-    runner.org,
-  )
 
 /** The scan of the claimed job and its followers run from now on. The bound counts from the first claim. */
 function startScans(now: number, leaseUntil: number, claim: string): Statement[] {
@@ -135,4 +113,34 @@ function startScans(now: number, leaseUntil: number, claim: string): Statement[]
       ...values,
     ),
   ]
+}
+
+/**
+ * Whether an agent of the cloud's pool holds jobs in other shards beyond what it takes, beside `held` in this one:
+ * asked after a claim, so that of two polls at one time at least the later one sees both.
+ */
+async function holdsTooMany(
+  ctx: BaseContext,
+  runner: RunnerIdentity,
+  agent: ClaimingAgent,
+  { shard, held }: ClaimedJob,
+): Promise<boolean> {
+  if (runner.shard !== null) return false
+  const others = shardNames(ctx.env).filter((name) => name !== shard)
+  const elsewhere = await Promise.all(
+    others.map((name) =>
+      tenantDb(ctx.env, name, ctx.directory.meter)!.first<{ held: number }>(heldBy(agent.id, ctx.now)),
+    ),
+  )
+  return elsewhere.reduce((sum, row) => sum + row!.held, held) > agent.concurrency
+}
+
+const heldBy = (agentId: string, now: number): Statement =>
+  sql`SELECT count(*) AS held FROM jobs INDEXED BY jobs_held
+       WHERE agent_id = ${agentId} AND state = 'leased' AND lease_until > ${now}`
+
+/** Back into its place: nobody was told of this claim. */
+async function letGo(ctx: BaseContext, { shard, org, jobId, fence }: ClaimedJob): Promise<null> {
+  await tenantDb(ctx.env, shard, ctx.directory.meter)!.run(releaseJob(org, jobId, fence, ctx.now))
+  return null
 }

@@ -3,18 +3,28 @@ export interface EnvelopeHead {
   version?: unknown
   fence?: unknown
   scanId?: unknown
+  /** Of the body from before envelopes had versions. */
+  requestId?: unknown
+  /** What an upload without a job is about. */
+  image?: unknown
 }
 
+/** True once nothing more can be found that matters: a fence in an envelope 1.1, the image in any other. */
+export const isAddressed = ({ version, fence, scanId, image }: EnvelopeHead): boolean =>
+  scanId !== undefined &&
+  version !== undefined &&
+  (version === '1.1' ? fence !== undefined : image !== undefined)
+
 /**
- * Reads `version`, `fence` and `scan.id` from the beginning of a JSON object without parsing what lies between:
- * a result of many megabytes is never held as a tree. Text that is not JSON gives whatever was found before.
+ * Reads `version`, `fence`, `requestId`, `image` and `scan.id` from the beginning of a JSON object without parsing what lies
+ * between: a result of many megabytes is never held as a tree. Text that is not JSON gives whatever was found before.
  */
 export function envelopeHead(text: string): EnvelopeHead {
-  const members = new Map<string, unknown>()
+  const head: EnvelopeHead = {}
   let at = skipSpace(text, 0)
   if (text[at] !== '{') return {}
   at = skipSpace(text, at + 1)
-  while (text[at] === '"' && members.size < 3) {
+  while (text[at] === '"' && !isAddressed(head)) {
     const keyEnd = endOfString(text, at)
     const colon = skipSpace(text, keyEnd)
     if (text[colon] !== ':') break
@@ -22,14 +32,15 @@ export function envelopeHead(text: string): EnvelopeHead {
     const end = endOfValue(text, start)
     if (end > text.length) break
     const key = parse(text.slice(at, keyEnd))
-    if (key === 'version' || key === 'fence' || key === 'scan')
-      members.set(key, parse(text.slice(start, end)))
+    if (key === 'version' || key === 'fence' || key === 'requestId' || key === 'image')
+      head[key] = parse(text.slice(start, end))
+    if (key === 'scan')
+      head.scanId = (parse(text.slice(start, end)) as { id?: unknown } | null | undefined)?.id
     const comma = skipSpace(text, end)
     if (text[comma] !== ',') break
     at = skipSpace(text, comma + 1)
   }
-  const scan = members.get('scan') as { id?: unknown } | null | undefined
-  return { version: members.get('version'), fence: members.get('fence'), scanId: scan?.id }
+  return head
 }
 
 function parse(text: string): unknown {

@@ -8,35 +8,63 @@ import { jobWireId } from '../../ids.ts'
 import { parseReference } from '../../inventory/images/index.ts'
 import { DEFAULT_PLATFORM } from '../../inventory/registries/index.ts'
 import { auditEnd, endJob, endScanOfJob, scanOfJob } from '../end-scan.ts'
-import { enginesOf, offeredBits } from '../engine-bits.ts'
+import { enginesOf } from '../engine-bits.ts'
+import { offeredBy } from '../live-runners.ts'
 import { reason } from '../reasons.ts'
 import type { RegistryAccess } from '../registry-access.ts'
 import { tellViewers } from '../tell-viewers.ts'
+import { knowsLeases, stayAlive } from './calling-agent.ts'
 import { type ClaimedJob, claimJob } from './claim.ts'
-import { type Job, LEASE_SECONDS, PublicJwk } from './protocol.ts'
+import { type Job, LEASE_SECONDS, type PlainJob, PublicJwk } from './protocol.ts'
 import { releaseJob } from './release.ts'
-import { type RunnerIdentity, stayAlive } from './runner-identity.ts'
+import type { RunnerIdentity } from './runner-identity.ts'
 
 const CREDENTIALS_SECONDS = 300 // a pull begins well within; the JWE is worth nothing afterwards
 
 /**
- * One job for a polling runner, or none. Credentials leave only here, sealed to the key the agent registered; an
- * agent without a key gets no job. A job whose credentials do not open ends FAILED and is not handed out. Throws NOT_FOUND
- * for an agent that this key did not register.
+ * One job for a polling runner, or none; a disabled agent gets none. Credentials leave only here, sealed to the key
+ * the agent registered; an agent with leases but without a key gets no job. One without leases gets plain jobs of
+ * registries that sensors scan: it has credentials of its own. A job whose credentials do not open ends FAILED and is
+ * not handed out. Throws NOT_FOUND for an agent that is not known.
  */
 export async function pollJob(
   ctx: BaseContext,
   runner: RunnerIdentity,
   agent: RegisteredAgent | null,
   access: RegistryAccess,
-): Promise<Job[]> {
+): Promise<(Job | PlainJob)[]> {
   if (!agent) throw problem('NOT_FOUND', 'Agent not found', { detail: 'unknown_agent' })
   stayAlive(ctx, runner, agent.id, agent.lastHeartbeatAt)
-  if (!(JSON.parse(agent.capabilities) as string[]).includes('lease')) return []
+  const speaksScan = (JSON.parse(agent.capabilities) as string[]).includes('scan')
+  if (agent.disabledAt !== null || !speaksScan) return []
+  return knowsLeases(agent) ? leaseJob(ctx, runner, agent, access) : plainJob(ctx, runner, agent)
+}
+
+async function plainJob(
+  ctx: BaseContext,
+  runner: RunnerIdentity,
+  agent: RegisteredAgent,
+): Promise<PlainJob[]> {
+  if (runner.org === null) return []
+  const offered = offeredBy(agent.scannerVersions)
+  const labels = JSON.parse(agent.labels) as string[]
+  const terms = { labels, concurrency: 1, unfenced: true }
+  const claimed = await claimJob(ctx, runner, agent.id, offered, terms)
+  return claimed ? [plainJobOf(claimed, offered)] : []
+}
+
+async function leaseJob(
+  ctx: BaseContext,
+  runner: RunnerIdentity,
+  agent: RegisteredAgent,
+  access: RegistryAccess,
+): Promise<Job[]> {
   const publicKey = PublicJwk.safeParse(agent.publicKey && JSON.parse(agent.publicKey))
   if (!publicKey.success) return []
-  const offered = offeredBits(JSON.parse(agent.scannerVersions) as Record<string, string>)
-  const claimed = await claimJob(ctx, runner, agent.id, offered)
+  const offered = offeredBy(agent.scannerVersions)
+  const labels = JSON.parse(agent.labels) as string[]
+  const terms = { labels, concurrency: agent.concurrency, unfenced: false }
+  const claimed = await claimJob(ctx, runner, agent.id, offered, terms)
   if (!claimed) return []
   const credentials = await sealedCredentials(
     ctx,
@@ -54,7 +82,7 @@ export async function pollJob(
   return [jobOf(claimed, offered, credentials)]
 }
 
-function jobOf(claimed: ClaimedJob, offered: number, credentials: string | null): Job {
+function plainJobOf(claimed: ClaimedJob, offered: number): PlainJob {
   const { host, repository, tag, digest } = claimed
   const reference = parseReference(claimed.image)
   const asked = reference.ok ? reference.digest : null
@@ -68,14 +96,18 @@ function jobOf(claimed: ClaimedJob, offered: number, credentials: string | null)
       source: 'registry',
       scanners: enginesOf(claimed.wanted & offered),
     },
-    lease: { fence: claimed.fence, seconds: LEASE_SECONDS },
-    platform: claimed.platform ?? DEFAULT_PLATFORM,
-    digest,
-    indexDigest: claimed.index_digest,
-    insecure: claimed.insecure === 1,
-    credentials,
   }
 }
+
+const jobOf = (claimed: ClaimedJob, offered: number, credentials: string | null): Job => ({
+  ...plainJobOf(claimed, offered),
+  lease: { fence: claimed.fence, seconds: LEASE_SECONDS },
+  platform: claimed.platform ?? DEFAULT_PLATFORM,
+  digest: claimed.digest,
+  indexDigest: claimed.index_digest,
+  insecure: claimed.insecure === 1,
+  credentials,
+})
 
 async function sealedCredentials(
   ctx: BaseContext,

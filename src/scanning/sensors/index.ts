@@ -1,1 +1,2 @@
+export { sensorRoutes } from './manage/routes.ts'
 export { agentRoutes } from './routes.ts'

@@ -14,6 +14,13 @@ import { Digest, EngineName, Reason } from './result.ts'
  *
  * A call whose fence is not the job's current one is answered 409 `lease_lost` and changes nothing.
  *
+ * An agent without the capability `lease` is the public sensor: it gets plain jobs, knows no fence, and its proof is
+ * its key and the job id. Its claim lives as long as it is heard of, a poll hands the job that it still holds out
+ * again, an upload wins over everything said about the job, and no call of it is answered 409.
+ *
+ * Versions: a runner names the highest it speaks and the server answers with its own; both speak the lower one.
+ * What lies beside the version is negotiated by capabilities: each side names what it has and uses what both have.
+ *
  * Blobs: `PUT /api/agent/jobs/{id}/blobs/{sha256}?fence={fence}` with the bytes as body, Content-Length and a
  * Content-Type; any 2xx means that they are stored, also when they already were. The poll is
  * `GET /api/agent/jobs?agentId={agentId}`, with `&wait={seconds}` where both sides have the capability `wait`: the
@@ -22,6 +29,7 @@ import { Digest, EngineName, Reason } from './result.ts'
 export * from './result.ts'
 
 export const PROTOCOL_VERSION = 1
+export const MIN_PROTOCOL_VERSION = 1 // a runner below is refused with runner_too_old; the public sensor names none
 export const LEASE_SECONDS = 120 // four missed heartbeats
 export const HEARTBEAT_SECONDS = 30 // the public sensor's interval
 export const MAX_LEASES = 3 // a job that loses this many runners fails with runner_lost
@@ -29,6 +37,9 @@ export const MAX_UPLOAD_BYTES = 90 * 1024 * 1024 // below the platform's 100 MB 
 export const MAX_BLOB_BYTES = 90 * 1024 * 1024 // the same limit: one request, one blob
 
 export const CAPABILITIES = ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials', 'wait'] as const
+
+/** The heartbeat's status of a runner that takes no more jobs: a poll of it that is held is answered. */
+export const STOPPING = 'stopping'
 
 export const MAX_LABELS = 20
 /** What a runner says about its place ("gpu", "zone=eu"); a registry may ask for all of some. */
@@ -47,16 +58,19 @@ export const PublicJwk = z.object({
 })
 export type PublicJwk = z.infer<typeof PublicJwk>
 
+/** Free text of a foreign program: what is too long is cut, never refused. */
+const free = (length: number) => z.string().transform((given) => given.slice(0, length))
+
 export const RegisterRequest = z.object({
-  name: z.string().min(1).max(256),
-  version: z.string().max(64),
-  hostname: z.string().max(256).default(''),
-  os: z.string().max(64).default(''),
-  arch: z.string().max(64).default(''),
-  scannerVersions: z.record(z.string().max(64), z.string().max(512)).default({}),
+  name: free(256),
+  version: free(64),
+  hostname: free(256).default(''),
+  os: free(64).default(''),
+  arch: free(64).default(''),
+  scannerVersions: z.record(z.string().max(64), free(512)).default({}),
   capabilities: z.array(z.string().max(64)).max(32).default(['scan']),
   s3Configured: z.boolean().optional(),
-  protocolVersion: z.int().positive().optional(),
+  protocolVersion: z.int().nonnegative().optional(),
   publicKey: PublicJwk.optional(),
   labels: RunnerLabels.optional().describe(
     'A job that asks for labels goes only to runners with all of them',
@@ -98,9 +112,9 @@ export type JobProgress = z.infer<typeof JobProgress>
 
 export const HeartbeatRequest = z.object({
   agentId: z.string().max(200).nullish(),
-  status: z.string().max(64).optional(),
-  activeScans: z.number().optional(),
-  uptimeSeconds: z.number().optional(),
+  status: z.string().max(64).nullish(),
+  activeScans: z.number().nullish(),
+  uptimeSeconds: z.number().nullish(),
   jobs: z
     .array(z.object({ id: ProtocolId, fence: z.int().positive(), progress: JobProgress.optional() }))
     .max(64)
@@ -121,7 +135,8 @@ export type HeartbeatReply = z.infer<typeof HeartbeatReply>
 export const SealedCredentials = z.object({ username: z.string(), password: z.string() })
 export type SealedCredentials = z.infer<typeof SealedCredentials>
 
-export const Job = z.object({
+/** What an agent without leases gets: exactly these members, each of exactly this type. */
+export const PlainJob = z.object({
   id: ProtocolId,
   type: z.literal('scan'),
   createdAt: z.string(),
@@ -130,6 +145,10 @@ export const Job = z.object({
     source: z.literal('registry'),
     scanners: z.array(z.string()),
   }),
+})
+export type PlainJob = z.infer<typeof PlainJob>
+
+export const Job = PlainJob.extend({
   lease: z.object({ fence: z.int().positive(), seconds: z.int().positive() }),
   platform: z.string().describe('os/arch[/variant] asked for'),
   digest: Digest.nullable().describe('Of the manifest to scan; null when the runner resolves the tag itself'),
@@ -139,21 +158,25 @@ export const Job = z.object({
 })
 export type Job = z.infer<typeof Job>
 
-export const JobsReply = z.object({ jobs: z.array(Job), cancelJobs: z.array(ProtocolId).optional() })
+export const JobsReply = z.object({
+  jobs: z.array(z.union([Job, PlainJob])),
+  cancelJobs: z.array(ProtocolId).optional(),
+})
 export type JobsReply = z.infer<typeof JobsReply>
 
 export const JobStatusRequest = z.object({
   status: z
     .enum(['completed', 'failed', 'cancelled', 'released'])
     .describe('released: handed back, unfinished'),
-  fence: z.int().positive().optional(),
-  error: z.string().optional(),
-  reason: Reason.optional(),
+  fence: z.int().positive().nullish().describe('Of the lease; an agent without leases has none'),
+  error: z.string().nullish().describe('Cut when it is stored, never refused for its length'),
+  reason: Reason.nullish(),
 })
 export type JobStatusRequest = z.infer<typeof JobStatusRequest>
 
 export const UploadReply = z.object({
   ok: z.literal(true),
+  success: z.literal(true).optional(),
   scanId: z.string(),
   imageId: z.string().nullable(),
 })

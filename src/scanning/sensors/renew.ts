@@ -3,8 +3,10 @@ import { type Database, type Statement, statement } from '../../db/database.ts'
 import { tenantDb } from '../../db/shards.ts'
 import { parseJobWireId } from '../../ids.ts'
 import { tellViewers } from '../tell-viewers.ts'
-import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS } from './protocol.ts'
-import { type RunnerIdentity, stayAlive } from './runner-identity.ts'
+import { stayAlive } from './calling-agent.ts'
+import { type HeartbeatReply, type HeartbeatRequest, LEASE_SECONDS, STOPPING } from './protocol.ts'
+import type { RunnerIdentity } from './runner-identity.ts'
+import { leaveLine } from './wait-for-job.ts'
 
 const RENEW_BELOW = 80_000 // every second heartbeat writes; the lease left is never under two heartbeats
 
@@ -27,6 +29,30 @@ interface LeaseRow {
 }
 
 /**
+ * A heartbeat that names no job keeps what an agent without leases claimed. One that says it is idle does not: then
+ * the claim is not yet known to it or was lost, and its next poll tells which.
+ */
+async function renewByLiveness(
+  ctx: BaseContext,
+  { shard, org, credentialId }: RunnerIdentity,
+  { agentId, activeScans, jobs }: HeartbeatRequest,
+): Promise<void> {
+  if (shard === null || !agentId || jobs.length > 0 || activeScans === 0) return
+  await tenantDb(ctx.env, shard, ctx.directory.meter)?.run(
+    statement(
+      `UPDATE jobs INDEXED BY jobs_held SET lease_until = ?1, updated_at = ?2
+        WHERE agent_id = ?3 AND state = 'leased' AND org = ?6 AND credential_id = ?4 AND unfenced = 1 AND lease_until < ?5`,
+      ctx.now + LEASE_SECONDS * 1000,
+      ctx.now,
+      agentId,
+      credentialId,
+      ctx.now + RENEW_BELOW,
+      org,
+    ),
+  )
+}
+
+/**
  * Extends the leases that the runner still holds and says for each job named how long, and whether to stop. A
  * job that is not its own any more, or never was, is answered with 0 seconds and changes nothing.
  */
@@ -35,7 +61,9 @@ export async function renewLeases(
   runner: RunnerIdentity,
   input: HeartbeatRequest,
 ): Promise<HeartbeatReply> {
-  if (input.agentId) stayAlive(ctx, runner, input.agentId)
+  if (input.agentId || runner.org !== null) stayAlive(ctx, runner, input.agentId ?? '')
+  if (input.agentId && input.status === STOPPING) await leaveLine(ctx, runner, input.agentId)
+  await renewByLiveness(ctx, runner, input)
   const beats = input.jobs.flatMap((job): Beat[] => {
     const place = parseJobWireId(job.id)
     const isOwn = place && (runner.org === null || runner.org === place.org)

@@ -1,12 +1,12 @@
 import { z } from '@hono/zod-openapi'
 import type { AgentContext } from '../../context.ts'
-import { bodyAsSent } from '../../http/body.ts'
+import { bodyAsSent, mediaTypeOf } from '../../http/body.ts'
 import { endpoint, runners } from '../../http/endpoint.ts'
 import { agent } from '../../http/faces.ts'
 import { problem } from '../../http/problems.ts'
 import { bare, noContent } from '../../http/reply.ts'
 import { storedRegistries } from '../registry-access.ts'
-import { completeJob } from './complete.ts'
+import { callingAgent } from './calling-agent.ts'
 import { pollJob } from './hand-out.ts'
 import {
   HeartbeatReply,
@@ -25,10 +25,11 @@ import { registerAgent } from './register.ts'
 import { renewLeases } from './renew.ts'
 import { reportStatus } from './report-status.ts'
 import { runnerOf } from './runner-identity.ts'
+import { takeUpload } from './take-upload.ts'
 import { MAX_WAIT_SECONDS, waitForJob } from './wait-for-job.ts'
 
 const tags = ['Runners']
-const MAX_STATUS_BYTES = 1024 * 1024 // an error text may hold a whole reply; it is cut when stored
+const MAX_STATUS_BYTES = 16 * 1024 * 1024 // an error text may hold a whole reply; it is cut when stored
 
 const id = ProtocolId.openapi({ description: "The job's id", example: '00-1-scn_5m8x1c7v0b2n9k4q3w6e' })
 const JobParams = z.object({ id })
@@ -48,7 +49,7 @@ const BlobQuery = z.object({
 const PollQuery = z.object({
   agentId: z
     .string()
-    .max(200)
+    .max(1000)
     .default('')
     .openapi({ description: 'As registration gave it', example: 'agt_2n5k9q3w6e4m8x1c7v0b' }),
   wait: z
@@ -64,7 +65,10 @@ const PollQuery = z.object({
     }),
 })
 
-const pollNow = (ctx: AgentContext) => pollJob(ctx, runnerOf(ctx), ctx.credential.agent, storedRegistries)
+const pollAs = (agentId: string) => async (ctx: AgentContext) => {
+  const runner = runnerOf(ctx)
+  return pollJob(ctx, runner, await callingAgent(ctx, runner, agentId), storedRegistries)
+}
 
 const lengthOf = (request: Request): number | null => {
   const length = request.headers.get('Content-Length')
@@ -124,7 +128,9 @@ export const agentRoutes = [
       problems: ['NOT_FOUND', 'SERVICE_UNAVAILABLE'],
     },
     async (ctx, { query, request }) =>
-      bare(200, { jobs: await waitForJob(ctx, { seconds: query.wait, request }, pollNow) }),
+      bare(200, {
+        jobs: await waitForJob(ctx, { seconds: query.wait, request }, pollAs(query.agentId)),
+      }),
   ),
   endpoint(
     agent,
@@ -189,9 +195,13 @@ export const agentRoutes = [
       path: '/api/scans/upload',
       operationId: 'uploadResult',
       tags,
-      summary: 'Upload the result of a leased job',
-      description: 'A result envelope 1.1, not packed. The same upload again is the same answer.',
-      responses: { 200: { description: 'Accepted; it is ingested in the background', schema: UploadReply } },
+      summary: 'Upload the result of a scan',
+      description:
+        'A result envelope 1.1 for a lease; an envelope 1.0 for the job that the key claimed, or a stand-alone one; not packed. The same upload again is the same answer.',
+      responses: {
+        200: { description: 'Accepted; it is ingested in the background', schema: UploadReply },
+        201: { description: 'Accepted as a scan of its own', schema: UploadReply },
+      },
       problems: [
         'BAD_REQUEST',
         'VALIDATION_ERROR',
@@ -201,9 +211,11 @@ export const agentRoutes = [
       ],
     },
     async (ctx, { request }) => {
-      const mediaType = request.headers.get('Content-Type')?.split(';')[0]?.trim().toLowerCase()
-      if (mediaType !== 'application/json') throw problem('UNSUPPORTED_MEDIA_TYPE')
-      return bare(200, await completeJob(ctx, runnerOf(ctx), await receiveUpload(request)))
+      if ((mediaTypeOf(request) ?? 'application/json') !== 'application/json') {
+        throw problem('UNSUPPORTED_MEDIA_TYPE')
+      }
+      const { status, reply } = await takeUpload(ctx, runnerOf(ctx), await receiveUpload(request))
+      return bare(status, reply)
     },
   ),
 ]

@@ -1,13 +1,14 @@
 import type { AgentContext, BaseContext } from '../../context.ts'
-import { type Database, statement } from '../../db/database.ts'
+import type { Database } from '../../db/database.ts'
 import { tenantDb } from '../../db/shards.ts'
-import { problem } from '../../http/problems.ts'
+import { type Problem, problem } from '../../http/problems.ts'
 import { parseJobWireId } from '../../ids.ts'
+import { poolOfOrganization } from '../labelled-pools.ts'
 
 /** Who calls on the runner routes, and which jobs it may have: those of one pool, for a sensor of one organization. */
 export interface RunnerIdentity {
   credentialId: string
-  /** "cloud", or the registry's id. */
+  /** "cloud", the registry's id, or a name without jobs of its own for a key that serves an organization's registries. */
   pool: string
   /** The only organization a sensor may touch; null for cloud runners. */
   org: number | null
@@ -16,13 +17,16 @@ export interface RunnerIdentity {
   shard: string | null
 }
 
-/** A cloud runner's key belongs to nobody, a sensor's key to one registry; a key without either has no jobs. */
+/**
+ * A cloud runner's key belongs to nobody, a sensor's key to one registry. An organization's API key (its role is
+ * checked at the door) may have the jobs of every registry of the organization that a sensor scans.
+ */
 export function runnerOf({ credential }: Pick<AgentContext, 'credential'>): RunnerIdentity {
   const { id: credentialId, kind, organization, registryId } = credential
   if (kind === 'runner_key') return { credentialId, pool: 'cloud', org: null, registryId: null, shard: null }
-  if (kind !== 'sensor_key' || !organization || !registryId) throw problem('FORBIDDEN')
-  const { num: org, shard } = organization
-  return { credentialId, pool: registryId, org, registryId, shard }
+  if (!organization || (kind === 'sensor_key' && !registryId)) throw problem('FORBIDDEN')
+  const { num: org, shard, id } = organization
+  return { credentialId, pool: registryId ?? poolOfOrganization(id), org, registryId, shard }
 }
 
 /** The old holder's answer to every call: drop the job at once. */
@@ -37,42 +41,18 @@ export interface JobPlace {
 }
 
 /**
- * The place of a job by its wire id. An id of another organization, or of no shard, is answered as a lost lease:
- * a caller learns nothing about jobs that are not its own.
+ * The place of a job by its wire id. An id of another organization, or of no shard, is answered as a lost lease (or
+ * as `absent` says): a caller learns nothing about jobs that are not its own.
  */
-export function jobPlace(ctx: BaseContext, runner: RunnerIdentity, wireId: string): JobPlace {
-  const parts = parseJobWireId(wireId)
-  if (!parts || (runner.org !== null && runner.org !== parts.org)) throw leaseLost()
-  const db = tenantDb(ctx.env, parts.shard, ctx.directory.meter)
-  if (!db) throw leaseLost()
-  return { db, ...parts }
-}
-
-const FRESH = 20_000 // below the heartbeat interval, so that polls keep a runner alive by themselves
-const MAX_REMEMBERED = 5000 // agents, about 100 bytes each
-const heard = new Map<string, number>()
-
-/** Notes after the reply that an agent lives; at most every 20 s for each agent and isolate. */
-export function stayAlive(
+export function jobPlace(
   ctx: BaseContext,
-  { credentialId }: RunnerIdentity,
-  agentId: string,
-  lastHeartbeatAt = 0,
-): void {
-  const last = Math.max(lastHeartbeatAt, heard.get(agentId) ?? 0)
-  const isFresh = ctx.now - last < FRESH
-  heard.delete(agentId)
-  heard.set(agentId, isFresh ? last : ctx.now)
-  if (heard.size > MAX_REMEMBERED) heard.delete(heard.keys().next().value!)
-  if (isFresh) return
-  ctx.defer(
-    ctx.directory.run(
-      statement(
-        `UPDATE agents SET last_heartbeat_at = ?1 WHERE id = ?2 AND credential_id = ?3 AND last_heartbeat_at < ?1 - ${FRESH}`,
-        ctx.now,
-        agentId,
-        credentialId,
-      ),
-    ),
-  )
+  runner: RunnerIdentity,
+  wireId: string,
+  absent: () => Problem = leaseLost,
+): JobPlace {
+  const parts = parseJobWireId(wireId)
+  if (!parts || (runner.org !== null && runner.org !== parts.org)) throw absent()
+  const db = tenantDb(ctx.env, parts.shard, ctx.directory.meter)
+  if (!db) throw absent()
+  return { db, ...parts }
 }

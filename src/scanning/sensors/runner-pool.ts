@@ -53,12 +53,23 @@ export class RunnerPool extends DurableObject {
     return this.line().length
   }
 
-  /** Puts a poll, whose claim began `ago` milliseconds ago, into the line; 503 where that is long enough. */
+  /** An agent waits no more: its polls in the line are answered. */
+  leave(agentId: string): void {
+    for (const socket of this.ctx.getWebSockets(agentId)) socket.close(1000)
+  }
+
+  /**
+   * Puts the poll of an agent, whose claim began `ago` milliseconds ago, into the line; 503 where that is long enough.
+   * An older poll of the agent, whose client may be gone, leaves.
+   */
   override fetch(request: Request): Response {
     if (this.line().length >= MAX_WAITERS) return new Response(null, { status: 503 })
-    const ago = Number(new URL(request.url).searchParams.get('ago')) || 0
+    const { searchParams } = new URL(request.url)
+    const ago = Number(searchParams.get('ago')) || 0
+    const agentId = searchParams.get('agent') ?? ''
+    this.leave(agentId)
     const [theirs, ours] = Object.values(new WebSocketPair())
-    this.ctx.acceptWebSocket(ours!)
+    this.ctx.acceptWebSocket(ours!, [agentId])
     note(ours!, { since: Date.now(), turn: null })
     if (this.missedAt > 0 && this.missedAt >= Date.now() - ago - ON_THE_WAY) {
       this.missedAt = 0

@@ -1,11 +1,11 @@
 import { findCredential, presentedKey } from '../../auth/credentials.ts'
-import type { AgentContext } from '../../context.ts'
+import type { AgentContext, BaseContext } from '../../context.ts'
 import { openSocket, realTimer, type Timer } from '../../db/live-socket.ts'
 import { runnerPool } from '../../db/objects.ts'
 import { directoryDb } from '../../db/shards.ts'
 import { parseJobWireId } from '../../ids.ts'
 import { tellViewers } from '../tell-viewers.ts'
-import { runnerOf } from './runner-identity.ts'
+import { type RunnerIdentity, runnerOf } from './runner-identity.ts'
 
 export const MAX_WAIT_SECONDS = 25 // below the 30 s after which clients and proxies give a reply up
 
@@ -52,8 +52,11 @@ async function waitInLine<Job>(
   poll: (ctx: AgentContext) => Promise<Job[]>,
   timer: Timer,
 ): Promise<Job[]> {
-  const ago = String(Date.now() - began)
-  const line = await openSocket(runnerPool(ctx.env, runnerOf(ctx).pool), [['ago', ago]], timer)
+  const place: [string, string][] = [
+    ['agent', ctx.credential.agent!.id],
+    ['ago', String(Date.now() - began)],
+  ]
+  const line = await openSocket(runnerPool(ctx.env, runnerOf(ctx).pool), place, timer)
   if (line === 'refused' || line === 'unreachable') return []
   try {
     for (let wakes = 0; wakes < MAX_WAKES; wakes++) {
@@ -67,6 +70,13 @@ async function waitInLine<Job>(
   } finally {
     line.close()
   }
+}
+
+/** A runner that stops has its waiting poll answered: no job is leased to who will not run it. Failure harms nothing. */
+export async function leaveLine(ctx: BaseContext, { pool }: RunnerIdentity, agentId: string): Promise<void> {
+  await runnerPool(ctx.env, pool)
+    .leave(agentId)
+    .catch(() => {})
 }
 
 /** The caller as it is now: a key that was revoked meanwhile is UNAUTHORIZED, as at any request. */

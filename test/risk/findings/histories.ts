@@ -1,6 +1,6 @@
 import type { Context } from '../../../src/context.ts'
-import type { BatchLimits } from '../../../src/risk/findings/ahead.ts'
 import { ingestResult } from '../../../src/risk/findings/ingest.ts'
+import type { BatchLimits } from '../../../src/risk/findings/limits.ts'
 import { retireArtifact } from '../../../src/risk/findings/retire.ts'
 import type { FindingEngine } from '../../../src/scanning/sensors/result.ts'
 import { aContext, anArtifact, untag } from '../context.ts'
@@ -40,7 +40,7 @@ export async function happen(
   ctx: Context,
   ids: Map<string, number>,
   step: Step,
-  limits?: BatchLimits,
+  limits?: Partial<BatchLimits>,
 ): Promise<FindingEngine[]> {
   if (step.kind === 'retire') {
     await untag(ctx, ids.get(step.artifact)!)
@@ -77,7 +77,7 @@ export async function happenAtOnce(
   history: readonly Step[],
   pair: readonly [Step, Step],
   schedule: string,
-  limits?: BatchLimits,
+  limits?: Partial<BatchLimits>,
 ): Promise<{ seen: Observed; outcomes: [Observed, Observed] }> {
   const [ctx, other] = [aContext(org), aContext(org)]
   const ids = await artifactsOf(ctx, aWorld(0))

@@ -14,6 +14,9 @@ const STEPS = 80
 const PAIRS = 12
 /** Batches so small that most of what is new is written ahead. */
 const SMALL = { characters: 600, pairs: 3 }
+/** Windows of about two packages, and nearly every value in a page of its own. */
+const WINDOWS = { whole: 0, window: 6, held: 100, value: 20 }
+const LIMITS = [SMALL, WINDOWS, undefined, { ...SMALL, ...WINDOWS }]
 
 let organizations = 30_000
 
@@ -29,7 +32,7 @@ describe('findings under random histories', () => {
       const ids = await artifactsOf(ctx, world)
       for (let tick = 0; tick < STEPS; tick++) {
         const step = randomStep(world, random, tick)
-        const accepted = await happen(ctx, ids, step)
+        const accepted = await happen(ctx, ids, step, LIMITS[tick % 4])
         expect(accepted).toEqual(imagine(model, step))
         expect(await observe(ctx), `seed ${seed}, step ${tick}`).toEqual(expected(model))
       }
@@ -46,7 +49,7 @@ describe('findings under random histories', () => {
         const history = Array.from({ length: 6 }, (_, tick) => randomStep(world, random, tick))
         const steps = [randomStep(world, random, 10), randomStep(world, random, 10)] as const
         const schedule = Array.from({ length: 9 }, () => random.pick(['a', 'b'])).join('')
-        const limits = pair % 3 === 0 ? SMALL : undefined
+        const limits = LIMITS[pair % 3]
         const { seen, outcomes } = await happenAtOnce(organizations++, history, steps, schedule, limits)
         const why = `seed ${seed}, pair ${pair}, schedule ${schedule}`
         if (JSON.stringify(seen) !== JSON.stringify(outcomes[1])) expect(seen, why).toEqual(outcomes[0])

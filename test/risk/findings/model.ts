@@ -9,7 +9,8 @@ export interface WorldScan {
   now: number
   /** Packages that syft lists; null: syft did not run or failed. */
   listed: readonly string[] | null
-  engines: Partial<Record<FindingEngine, { build: number; failed: boolean; printed: Printed }>>
+  /** `build` is null where the output does not say which database it comes from. */
+  engines: Partial<Record<FindingEngine, { build: number | null; failed: boolean; printed: Printed }>>
 }
 
 export interface ModelFinding {
@@ -25,6 +26,10 @@ interface ModelArtifact {
 }
 
 const DAY = 24 * 60 * 60 * 1000
+
+/** An unknown build is that of the artifact's last accepted output, else older than every known one. */
+const buildOf = (scan: WorldScan, engine: FindingEngine, last: { build: number } | undefined): number =>
+  scan.engines[engine]?.build ?? last?.build ?? 0
 
 /** The rule of findings in memory, with no exclusions, no deltas and no storage: the oracle of the property tests. */
 export class Model {
@@ -47,9 +52,10 @@ export class Model {
     const artifact = this.artifact(scan.artifact)
     const accepted = FINDING_ENGINES.filter((engine) => {
       const run = scan.engines[engine]
-      if (!run || run.failed || run.build > scan.now + DAY) return false
       const last = artifact.last.get(engine)
-      return !last || run.build > last.build || (run.build === last.build && scan.at >= last.at)
+      const build = buildOf(scan, engine, last)
+      if (!run || run.failed || build > scan.now + DAY) return false
+      return !last || build > last.build || (build === last.build && scan.at >= last.at)
     })
     if (accepted.length === 0 && scan.listed === null) return []
     artifact.live = true
@@ -60,7 +66,8 @@ export class Model {
   }
 
   private accept(artifact: ModelArtifact, engine: FindingEngine, scan: WorldScan): void {
-    const { build, printed } = scan.engines[engine]!
+    const { printed } = scan.engines[engine]!
+    const build = buildOf(scan, engine, artifact.last.get(engine))
     this.newest.set(engine, Math.max(build, this.newest.get(engine) ?? 0))
     artifact.last.set(engine, { build, at: scan.at, printed: new Set(printed.keys()) })
     for (const [key, verdict] of printed) {

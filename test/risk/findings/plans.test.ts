@@ -8,6 +8,9 @@ import { dice } from './world.ts'
 
 let organizations = 80_000
 
+const SMALL = { characters: 600, pairs: 3 }
+const LIMITS = [undefined, SMALL, { ...SMALL, whole: 0, window: 6, held: 100, value: 20 }]
+
 /** Every statement that went through, once. */
 function recorded(db: Database, seen: Map<string, Statement>): Database {
   const keep = (query: Statement) => seen.set(query.sql, query)
@@ -38,12 +41,7 @@ describe('the statements on findings', () => {
     const random = dice(5)
     const ids = await artifactsOf(plain, world)
     for (let tick = 0; tick < 60; tick++) {
-      await happen(
-        ctx,
-        ids,
-        randomStep(world, random, tick),
-        tick % 3 === 0 ? { characters: 600, pairs: 3 } : undefined,
-      )
+      await happen(ctx, ids, randomStep(world, random, tick), LIMITS[tick % 3])
     }
     await happen(ctx, ids, { kind: 'retire', artifact: 'a' })
     await retireArtifacts(ctx, `img_${ctx.organization.num}_b`)

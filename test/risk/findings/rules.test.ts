@@ -202,6 +202,18 @@ describe('acceptEngines', () => {
     ['a database of later', BUILT + DAY + 1000, BUILT, ['database_from_future']],
   ])('judges %s', (_, build, scannedAt, codes) => expect(refused(build, scannedAt)).toEqual(codes))
 
+  it.each([
+    ['the last accepted one, in a later scan', last, BUILT + 5, { trivy: BUILT }, []],
+    ['the last accepted one, in an earlier scan', last, BUILT - 1, {}, ['scan_older']],
+    ['the beginning of time, in the first scan', never, BUILT, { trivy: 0 }, []],
+  ] as const)('counts a database that is not named as that of %s', (_, before, scannedAt, builds, codes) => {
+    const result = aResult({ engines: ['trivy'] })
+    result.engines[0]!.database = null
+    const acceptance = acceptEngines(result, before, scannedAt, BUILT)
+    expect(acceptance.builds).toEqual(builds)
+    expect(acceptance.refused.map(({ code }) => code)).toEqual(codes)
+  })
+
   it('takes neither failed engines nor unreadable dates', () => {
     const result = aResult({ engines: ['trivy', 'grype'], failed: ['grype'] })
     result.engines[0]!.database!.builtAt = 'someday'

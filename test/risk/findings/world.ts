@@ -78,7 +78,7 @@ export function randomScan(world: World, random: Dice, tick: number): WorldScan 
       ? world.day + 3
       : Math.max(0, world.day - (random.chance(35) ? random.below(4) : 0))
     engines[engine] = {
-      build: buildOf(day),
+      build: random.chance(15) ? null : buildOf(day),
       failed: random.chance(10),
       printed: printedBy(world, engine, artifact, day, random),
     }

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Context } from '../../../src/context.ts'
 import { type Database, type Statement, statement } from '../../../src/db/database.ts'
 import { readPage } from '../../../src/http/pages.ts'
-import { BATCH_LIMITS, type BatchLimits } from '../../../src/risk/findings/ahead.ts'
 import { ingestResult } from '../../../src/risk/findings/ingest.ts'
+import type { BatchLimits } from '../../../src/risk/findings/limits.ts'
 import { retireArtifact } from '../../../src/risk/findings/retire.ts'
 import { listVulnerabilities, vulnerabilityStatements } from '../../../src/risk/vulnerabilities/list.ts'
 import { VULNERABILITY_LIST } from '../../../src/risk/vulnerabilities/list-spec.ts'
@@ -12,13 +12,13 @@ import { aResult, BUILT, type ResultShape } from '../results.ts'
 
 let organizations = 74_100
 const SHAPE = { packages: 60, findings: 90 }
-const MANY_BATCHES: BatchLimits = { characters: 5000, pairs: 20 }
+const MANY_BATCHES: Partial<BatchLimits> = { characters: 5000, pairs: 20 }
 
 const scan = (
   ctx: Context,
   artifact: number,
   { scanId = 'scn_1', ...shape }: ResultShape & { scanId?: string } = {},
-  limits = BATCH_LIMITS,
+  limits: Partial<BatchLimits> = {},
 ) =>
   ingestResult(
     ctx,

@@ -20,7 +20,7 @@ export function writeTags(
   const left = [...moved, ...changed.flatMap((one) => one.removed)]
   const adopting = [...added, ...moved].filter(({ sibling }) => sibling !== null)
   const promised = changed
-    .filter((one) => [...one.moved, ...one.removed].some(({ old }) => old !== null))
+    .filter((one) => one.moved.length + one.removed.length > 0)
     .map(({ image }) => promise({ kind: 'artifacts.retire', org, imageId: image.id }, now))
   const shown = changed.filter(tagsDiffer)
   const images = shown.map(({ image, latestTag }) => ({ id: image.id, latestTag }))

@@ -5,8 +5,8 @@ import type {
   ResultFinding,
   ResultVulnerability,
   Severity,
-} from '../../../src/scanning/sensors/result.ts'
-import { FINDING_ENGINES, SEVERITIES } from '../../../src/scanning/sensors/result.ts'
+} from '../sensors/result.ts'
+import { FINDING_ENGINES, SEVERITIES } from '../sensors/result.ts'
 import { type Aliases, isCve } from './aliases.ts'
 import type { AdvisoryRecord, NamedFinding } from './report.ts'
 import { bounded, byUnits, line, type Notes } from './text.ts'

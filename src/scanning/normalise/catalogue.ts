@@ -1,4 +1,4 @@
-import type { EngineName } from '../../../src/scanning/sensors/result.ts'
+import type { EngineName } from '../sensors/result.ts'
 import { isOsType } from './identity.ts'
 import type { NamedPackage, PackageLocation } from './report.ts'
 import { byUnits } from './text.ts'

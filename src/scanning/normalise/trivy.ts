@@ -1,4 +1,4 @@
-import type { CvssScore, FixState } from '../../../src/scanning/sensors/result.ts'
+import type { CvssScore, FixState } from '../sensors/result.ts'
 import { distribution } from './distribution.ts'
 import { coordinates, isOsType, withEpoch } from './identity.ts'
 import {
@@ -58,10 +58,13 @@ const FIX_STATE = new Map<string, FixState>([
   ['end_of_life', 'wont-fix'],
 ])
 
+/** purl type of a result's Type; null where it says none. */
+export const purlTypeOf = (type: string): string | null => PURL_TYPE.get(type) ?? null
+
 /** For packages without a purl. */
 const purlType = (pkg: TrivyPackage, result: TrivyResult): string =>
   DATABASE_TYPE.get(pkg.AnalyzedBy ?? '') ??
-  PURL_TYPE.get(result.Type ?? '') ??
+  purlTypeOf(result.Type ?? '') ??
   (result.Class === 'os-pkgs' && result.Type ? 'rpm' : 'generic')
 
 /** A binary's packages have no path of their own: it is the result's target. An OS result's target is no path. */

@@ -6,7 +6,7 @@ import {
   type FixState,
   type ResultPackage,
   ResultVulnerability,
-} from '../../../src/scanning/sensors/result.ts'
+} from '../sensors/result.ts'
 import type { Coordinates } from './identity.ts'
 import { line, type Notes } from './text.ts'
 

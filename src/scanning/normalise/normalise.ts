@@ -5,8 +5,6 @@ import { parseSyft } from './syft.ts'
 import { makeNotes } from './text.ts'
 import { parseTrivy } from './trivy.ts'
 
-export { ReportInvalid } from './report.ts'
-
 /** The engines' parsed JSON documents; null for an engine that did not run or failed. */
 export interface Reports {
   trivy: unknown | null

@@ -1,4 +1,4 @@
-import { ENGINES, type ResultPackage } from '../../../src/scanning/sensors/result.ts'
+import { ENGINES, type ResultPackage } from '../sensors/result.ts'
 import { type Entry, fullKey } from './catalogue.ts'
 import { isOsType } from './identity.ts'
 import type { PackageLocation } from './report.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { CvssScore, FixState } from '../../../src/scanning/sensors/result.ts'
+import type { CvssScore, FixState } from '../sensors/result.ts'
 import { distribution } from './distribution.ts'
 import { coordinates, isOsType } from './identity.ts'
 import {

@@ -1,8 +1,4 @@
-import type {
-  ResultFinding,
-  ResultPackage,
-  ResultVulnerability,
-} from '../../../src/scanning/sensors/result.ts'
+import type { ResultFinding, ResultPackage, ResultVulnerability } from '../sensors/result.ts'
 import { collectAliases } from './aliases.ts'
 import { Catalogue, type Entry } from './catalogue.ts'
 import { resultPackages } from './packages.ts'

@@ -1,0 +1,3 @@
+export type { FoundImage } from './found-image.ts'
+export { MAX_LEGACY_BYTES } from './limits.ts'
+export { openForeign } from './open-foreign.ts'

@@ -1,0 +1,8 @@
+export { distribution } from './distribution.ts'
+export { type Coordinates, coordinates, isOsType } from './identity.ts'
+export { type Normalised, normaliseReports, type Reports } from './normalise.ts'
+export { normaliseValid } from './normalise-valid.ts'
+export { ReportInvalid, webLinks } from './report.ts'
+export { purlTypeOf as syftPurlType } from './syft.ts'
+export { line, makeNotes, type Notes, prose } from './text.ts'
+export { purlTypeOf as trivyPurlType } from './trivy.ts'
