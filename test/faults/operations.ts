@@ -1,3 +1,4 @@
+import { aResult } from '../risk/results.ts'
 import type { Operation, Story } from './story.ts'
 import { MINUTE } from './system.ts'
 import { expectStatus, retrying } from './tenant.ts'
@@ -15,6 +16,13 @@ const scheduleDaily = ({ system, tenant }: Story, tags: string) =>
   )
 
 const nothing = async () => {}
+
+/** A result that a pipeline uploads by itself, with the organization's key. */
+const uploadAlone = async ({ system, tenant }: Story) => {
+  const { fence: _, ...result } = aResult({ packages: 12, findings: 9, jobId: 'pipeline-1' })
+  const upload = () => tenant.call('POST', '/api/scans/upload', result)
+  expectStatus(await retrying(system, upload), 200, 201)
+}
 
 /** Each operation of the main path, from the state in which it happens. */
 export const OPERATIONS: Record<string, Operation> = {
@@ -37,6 +45,7 @@ export const OPERATIONS: Record<string, Operation> = {
     },
     run: async (story) => expectStatus(await story.runner.upload(story.job!), 200),
   },
+  'upload that no job asked for': { before: nothing, run: uploadAlone },
   ingest: { before: (story) => story.uploaded(), run: (story) => story.deliver() },
   'report of failure': {
     before: (story) => story.claimed(),

@@ -14,8 +14,8 @@ const KEY_WITHOUT_FENCE = 0
 /**
  * Takes the result of a job that an agent without leases claimed with this key: once, and the same answer to every
  * repetition. It wins over what was said about the job meanwhile, and over a lease that ran out, as long as nobody
- * else took the job; the result of a job that ended otherwise is answered alike and let go. Null where the id names
- * no job that this key claimed last.
+ * else took the job; the result of a job that ended otherwise is answered alike and let go. Where the outcome is
+ * unknown the object stays, as in completeJob. Null where the id names no job that this key claimed last.
  */
 export async function completeUnfenced(
   ctx: BaseContext,
@@ -32,11 +32,11 @@ export async function completeUnfenced(
     await upload.store(ctx.env, key)
     return await acceptUpload(ctx, runner, place, key, { sql: HELD, params: [] })
   } catch (error) {
-    ctx.defer(deleteObjects(ctx.env, place.org, [key]))
     if (!(error instanceof LostRace)) {
       ctx.defer(endReceiving(ctx, place))
       throw error
     }
+    ctx.defer(deleteObjects(ctx.env, place.org, [key]))
     return replyOf((await place.db.first<OfUpload>(uploadOf(place.org, place.jobId)))!)
   }
 }
