@@ -20,9 +20,9 @@ registerHooks({
 const directory = join(dirname(dirname(fileURLToPath(import.meta.url))), 'openapi')
 /** The Worker's modules have types of their own (tsconfig.json), so they are loaded by address. */
 const load = (path: string) => import(new URL(path, import.meta.url).href)
-const { createApp } = await load('../src/app.ts')
-const { DOCUMENT } = await load('../src/http/openapi.ts')
-const document = createApp().getOpenAPI31Document(DOCUMENT)
+const { endpoints } = await load('../src/app.ts')
+const { documentOf } = await load('../src/http/openapi.ts')
+const document = documentOf(endpoints)
 const files = {
   'harborguard-v1.json': `${JSON.stringify(document, null, 2)}\n`,
   'harborguard-v1.yaml': stringify(document, { aliasDuplicateObjects: false, lineWidth: 110 }),

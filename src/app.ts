@@ -1,12 +1,10 @@
-import { OpenAPIHono } from '@hono/zod-openapi'
-import type { Context as HonoContext } from 'hono'
+import { Hono as HonoApp, type Context as HonoContext } from 'hono'
 import { SecretsUnavailable } from './crypto/root-keys.ts'
 import { causeOf } from './db/database.ts'
 import { StorageUnavailable } from './db/storage-unavailable.ts'
 import { documentRoutes } from './http/document.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { agent, harborguard } from './http/faces.ts'
-import { registerPath, registerSecurity } from './http/openapi.ts'
 import { Problem, problem } from './http/problems.ts'
 import { logRequest, newTrail } from './http/request-log.ts'
 import { baseContext, type Hono, serve } from './http/serve.ts'
@@ -47,31 +45,41 @@ const pathOf = (request: Request): string => {
 }
 
 export function createApp() {
-  const app = new OpenAPIHono<Hono>({ getPath: pathOf })
-  registerSecurity(app as unknown as OpenAPIHono)
+  const app = new HonoApp<Hono>({ getPath: pathOf })
   app.use(async (c, next) => {
     const base = baseContext(c)
     const trail = newTrail()
     c.set('base', base)
     c.set('trail', trail)
     await next()
-    for (const [name, value] of Object.entries(trail.headers)) c.header(name, value)
-    c.header('X-Request-Id', base.requestId)
-    c.header('X-Content-Type-Options', 'nosniff')
-    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
+    const headers = mutableHeaders(c)
+    for (const [name, value] of Object.entries(trail.headers)) headers.set(name, value)
+    headers.set('X-Request-Id', base.requestId)
+    headers.set('X-Content-Type-Options', 'nosniff')
+    if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
     if (c.env.EXPOSE_D1_METER === 'true') {
       const { roundTrips, rowsRead, rowsWritten } = base.directory.meter
-      c.header('Server-Timing', `d1;desc="trips=${roundTrips} read=${rowsRead} written=${rowsWritten}"`)
+      const d1 = `d1;desc="trips=${roundTrips} read=${rowsRead} written=${rowsWritten}"`
+      headers.set('Server-Timing', `${d1}, app;dur=${Date.now() - base.now}`)
     }
     logRequest(base, trail, c.req.method, c.res.status, c.error)
   })
   for (const endpoint of endpoints) {
-    if (!endpoint.face.hidden) registerPath(app as unknown as OpenAPIHono, endpoint)
     app.on(endpoint.route.method.toUpperCase(), honoPath(endpoint.route.path), (c) => serve(endpoint, c))
   }
   app.notFound((c) => printProblem(c, unknownRoute(pathOf(c.req.raw))))
   app.onError((error, c) => printProblem(c, toProblem(causeOf(error), c)))
   return app
+}
+
+/** The reply's own headers: each `c.header` would make a new reply around its body. What a binding fetched is copied. */
+function mutableHeaders(c: HonoContext<Hono>): Headers {
+  try {
+    c.res.headers.delete('X-Request-Id')
+  } catch {
+    c.res = new Response(c.res.body, c.res)
+  }
+  return c.res.headers
 }
 
 const honoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')

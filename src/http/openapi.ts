@@ -1,5 +1,4 @@
-import type { OpenAPIHono, RouteConfig } from '@hono/zod-openapi'
-import { z } from '@hono/zod-openapi'
+import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
 import type { Endpoint, ResponseContract } from './endpoint.ts'
 import { PROBLEMS, type ProblemCode, problem } from './problems.ts'
 
@@ -23,14 +22,22 @@ export const AgentProblemBody = z
 const DESCRIPTION = `Connects container registries, schedules scans, and answers what is vulnerable, where, since when,
 and what was decided about it.`
 
-/** Everything of the document that is not a path; `npm run openapi` loads it. @public */
-export const DOCUMENT = {
+/** Everything of the document that is not a path. */
+const DOCUMENT = {
   openapi: '3.1.0',
   info: { title: 'HarborGuard API', version: '1.0.0', description: DESCRIPTION },
   servers: [{ url: '/' }],
-} as const
+}
 
-export function registerSecurity(app: OpenAPIHono): void {
+/** The document of these operations. `npm run openapi` makes it; the Worker starts without. @public */
+export function documentOf(endpoints: readonly Endpoint[]) {
+  const app = new OpenAPIHono()
+  registerSecurity(app)
+  for (const endpoint of endpoints) if (!endpoint.face.hidden) registerPath(app, endpoint)
+  return app.getOpenAPI31Document(DOCUMENT)
+}
+
+function registerSecurity(app: OpenAPIHono): void {
   const registry = app.openAPIRegistry
   registry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
@@ -41,7 +48,7 @@ export function registerSecurity(app: OpenAPIHono): void {
 }
 
 /** Adds one operation to the document, with every problem that its access, body and path make possible. */
-export function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, route }: Endpoint): void {
+function registerPath({ openAPIRegistry }: OpenAPIHono, { face, access, route }: Endpoint): void {
   const problemSchema = face.name === 'agent' ? AgentProblemBody : ProblemBody
   const responses: RouteConfig['responses'] = {}
   const limited = route.rateLimit ? RATE_LIMIT_HEADERS : {}

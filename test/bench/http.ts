@@ -52,3 +52,21 @@ export function send(origin: URL, call: Call, agent: Agent): Promise<Answer> {
     outgoing.end(call.body)
   })
 }
+
+/** What the Worker says that a request cost, while it is metered. */
+export interface Cost {
+  roundTrips: number
+  rowsRead: number
+  rowsWritten: number
+  /** Whole milliseconds from the Worker's entry to its reply: everything but the network. */
+  ms: number
+}
+
+/** Throws where the Worker does not say it. */
+export function costOf({ headers }: Answer): Cost {
+  const timing = String(headers['server-timing'])
+  const said = /trips=(\d+) read=(\d+) written=(\d+)".*app;dur=(\d+)/.exec(timing)?.slice(1).map(Number)
+  if (!said) throw new Error(`the Worker does not say what a request cost: ${timing}`)
+  const [roundTrips, rowsRead, rowsWritten, ms] = said as [number, number, number, number]
+  return { roundTrips, rowsRead, rowsWritten, ms }
+}

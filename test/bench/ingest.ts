@@ -1,9 +1,10 @@
 import type { Result } from '../../src/scanning/sensors/result.ts'
 import { aResult, DAY } from '../risk/results.ts'
 import { INGESTS } from './options.ts'
+import type { Delivery } from './runner.ts'
 import type { BenchServer, MessageCost } from './server.ts'
 import { median } from './statistics.ts'
-import { type Delivery, type Tenant, until } from './tenant.ts'
+import { type Tenant, until } from './tenant.ts'
 import { digestOf } from './world.ts'
 
 const KINDS = ['first', 'unchanged', 'changed'] as const
@@ -51,7 +52,7 @@ export async function measureIngest(
   ).flat()
   const runs: Run[] = []
   for (const kind of KINDS) {
-    await tenant.requestScans(images.map(({ repository }) => repository))
+    await tenant.requestScans(images.map(({ repository }) => `${repository}:1.0`))
     for (let done = 0; done < images.length; done++) {
       const claimed = await tenant.claim()
       const image = images.find(({ repository }) => repository === claimed.repository)!

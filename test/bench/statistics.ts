@@ -55,3 +55,11 @@ export function throughputRatio(rounds: readonly Sample[], base: readonly Sample
 /** Straight proportion: what `count` of something measured takes for `wanted` of them. */
 export const extrapolate = (measured: number, count: number, wanted: number): number =>
   (measured / count) * wanted
+
+/** What y grows by for one x more: the line of least squares. NaN below two points. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (at: 0 | 1) => points.reduce((sum, point) => sum + point[at], 0) / points.length
+  const [x, y] = [mean(0), mean(1)]
+  const spread = points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0)
+  return points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0) / spread
+}

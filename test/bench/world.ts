@@ -1,110 +1,77 @@
-import type { D1Database } from '@cloudflare/workers-types'
 import type { Result } from '../../src/scanning/sensors/result.ts'
-import { aResult, DAY } from '../risk/results.ts'
-import type { BenchServer } from './server.ts'
-import { extrapolate } from './statistics.ts'
-import type { Tenant } from './tenant.ts'
+import { aResult } from '../risk/results.ts'
 
-const PACKAGES = 300 // of one image
-const OWN = 60 // of them in no image made before; the others in up to four more, as a base image's are
-const UPLOADS = 10 // at once: as many as fill a queue batch, so that none waits for its time-out
-export const REFERENCE_FINDINGS = 300_000 // the size that storage is spoken of
+/**
+ * The organization that is measured, as real ones are: an image has three artifacts behind three tags; of an
+ * artifact's 300 packages 200 come with one of 12 base images, 80 with one of 12 stacks of frameworks, 20 are the
+ * image's own. Neighbouring bases share 160 packages and neighbouring stacks 40, for they are releases of the same
+ * things; from tag to tag 5 of the own ones change. Every package version has one vulnerability.
+ */
+export const ARTIFACTS_OF_IMAGE = 3
+export const FINDINGS_OF_ARTIFACT = 300
 
-/** What the shard's file grew by, free pages included; one scan of each image. */
-interface Growth {
-  images: number
-  /** As the images show them. */
-  findings: number
-  bytes: number
+const BASES = 12
+const BASE = { packages: 200, step: 40 }
+const STACKS = 12
+const STACK = { packages: 80, step: 40, first: 10_000 }
+const OWN = { packages: 20, step: 5, first: 100_000, ofImage: 100 }
+const IMAGE_DIGITS = 8
+
+/** One artifact of the fleet: the image's number and the artifact's place in it, 0 … 2. */
+export interface FleetArtifact {
+  image: number
+  artifact: number
 }
 
-export interface Storage {
-  /** Images that brought packages of their own, then as many that hold only packages known already. */
-  fresh: Growth
-  known: Growth
-  /** Rows afterwards. */
-  rows: { matches: number; packageLinks: number }
-  /** In proportion for `REFERENCE_FINDINGS`: everything measured, and if all further images hold known packages. */
-  reference: { upper: number; lower: number }
+/** The artifacts of images `from` to below `to`, the first artifact of each image before the second of any. */
+export const fleetOf = (from: number, to: number): FleetArtifact[] =>
+  Array.from({ length: ARTIFACTS_OF_IMAGE }, (_, artifact) =>
+    Array.from({ length: to - from }, (_, index) => ({ image: from + index, artifact })),
+  ).flat()
+
+export const repositoryOf = ({ image }: FleetArtifact): string => `team${image % 7}/app-${image}`
+export const tagOf = ({ artifact }: FleetArtifact): string => `1.${artifact}`
+
+/** The artifact that a repository and a tag name. */
+export const artifactNamed = (repository: string, tag: string): FleetArtifact => ({
+  image: Number(repository.split('-')[1]),
+  artifact: Number(tag.split('.')[1]),
+})
+
+/** What engines with databases of this build say about an artifact of the fleet. */
+export function fleetResult({ image, artifact }: FleetArtifact, build: number): Result {
+  const parts = [
+    { from: (image % BASES) * BASE.step, packages: BASE.packages },
+    { from: STACK.first + (Math.floor(image / BASES) % STACKS) * STACK.step, packages: STACK.packages },
+    { from: OWN.first + image * OWN.ofImage + artifact * OWN.step, packages: OWN.packages },
+  ]
+  const digest = digestOf(1, image * 10 + artifact)
+  return together(parts.map((part) => aResult({ ...part, findings: part.packages, build, digest })))
 }
 
-/** Makes the organization's images through the ingest path and measures what they take in the shard. */
-export async function makeWorld(
-  server: BenchServer,
-  tenant: Tenant,
-  images: number,
-  now: number,
-): Promise<Storage> {
-  const db = await server.database(tenant.shard)
-  const half = images / 2
-  const numbers = Array.from({ length: half }, (_, number) => number)
-  const fresh = await grow(db, tenant, () => makeImages(tenant, numbers, half, now))
-  const known = await grow(db, tenant, () =>
-    makeImages(
-      tenant,
-      numbers.map((number) => half + number),
-      half,
-      now,
-    ),
-  )
-  return {
-    ...{ fresh: { images: half, ...fresh }, known: { images: half, ...known } },
-    rows: await rowsOf(db, tenant.num),
-    reference: {
-      upper: extrapolate(fresh.bytes + known.bytes, fresh.findings + known.findings, REFERENCE_FINDINGS),
-      lower: fresh.bytes + extrapolate(known.bytes, known.findings, REFERENCE_FINDINGS - fresh.findings),
-    },
+/** One result of several about the same artifact. */
+export function together(results: readonly Result[]): Result {
+  const [first] = results
+  const all: Result = { ...first!, packages: [], vulnerabilities: [], findings: [] }
+  const known = new Map<string, number>()
+  for (const result of results) {
+    const offset = all.packages.length
+    all.packages.push(...result.packages)
+    const moved = result.vulnerabilities.map((text) => {
+      const at = known.get(text.id) ?? all.vulnerabilities.push(text) - 1
+      known.set(text.id, at)
+      return at
+    })
+    for (const finding of result.findings)
+      all.findings.push({
+        ...finding,
+        package: finding.package + offset,
+        vulnerability: moved[finding.vulnerability]!,
+      })
   }
-}
-
-async function grow(db: D1Database, { num }: Tenant, change: () => Promise<void>) {
-  const look = async () => {
-    const { results, meta } = await db
-      .prepare('SELECT sum(critical + high + medium + low + unknown) AS n FROM artifacts WHERE org = ?')
-      .bind(num)
-      .all<{ n: number | null }>()
-    return { findings: results[0]!.n ?? 0, bytes: meta.size_after as number }
-  }
-  const before = await look()
-  await change()
-  const after = await look()
-  return { findings: after.findings - before.findings, bytes: after.bytes - before.bytes }
-}
-
-async function rowsOf(db: D1Database, org: number): Promise<Storage['rows']> {
-  const count = async (table: string) => {
-    const row = await db
-      .prepare(`SELECT count(*) AS n FROM ${table} WHERE org = ?`)
-      .bind(org)
-      .first<{ n: number }>()
-    return row!.n
-  }
-  return { matches: await count('matches'), packageLinks: await count('artifact_packages') }
-}
-
-/** Scans images by number; those `period` apart hold the same packages. */
-async function makeImages(tenant: Tenant, numbers: number[], period: number, now: number): Promise<void> {
-  await tenant.requestScans(numbers.map((number) => `team${number % 7}/app-${number}`))
-  let left = numbers.length
-  const worker = async () => {
-    while (left-- > 0) {
-      const claimed = await tenant.claim()
-      const number = Number(claimed.repository.split('-')[1])
-      await tenant.deliver(claimed, imageResult(number, number % period, now))
-    }
-  }
-  await Promise.all(Array.from({ length: UPLOADS }, worker))
-}
-
-/** Every second package has one finding, in each image that holds it. */
-function imageResult(number: number, window: number, now: number): Result {
-  const from = window * OWN
-  return aResult({
-    ...{ from, packages: PACKAGES, findings: PACKAGES, build: now - 10 * DAY, digest: digestOf(1, number) },
-    without: (finding) => (from + finding) % 2 === 1,
-  })
+  return all
 }
 
 /** A digest for each pair of numbers. */
 export const digestOf = (kind: number, number: number): string =>
-  `sha256:${kind.toString(16).padStart(8, '0')}${number.toString(16).padStart(56, '0')}`
+  `sha256:${kind.toString(16).padStart(IMAGE_DIGITS, '0')}${number.toString(16).padStart(64 - IMAGE_DIGITS, '0')}`

@@ -98,6 +98,49 @@ describe('claiming', () => {
       expect(rowsWritten).toBeLessThanOrEqual(10)
     }
   })
+
+  it('costs the same with 10,000 jobs queued as with 1,000', async () => {
+    const world = await aWorld('sensor')
+    const runner = await aRunner({ world })
+    await aScan(world, { image: 'team/app:1' })
+    const costs = []
+    for (const [from, to] of [
+      [1, 1000],
+      [1000, 10_000],
+    ] as const) {
+      await queueCopies(world, from, to)
+      const base = baseAt(T0 + from) // no two leases end at the same moment
+      const engines = engineBits(['trivy', 'grype', 'syft'])
+      const terms = { labels: [], concurrency: 2, unfenced: false }
+      expect(await claimJob(base, runner.identity, runner.agentId, engines, terms)).not.toBeNull()
+      costs.push({ ...base.directory.meter })
+    }
+    expect(costs[1]).toEqual(costs[0])
+    expect(costs[1]!.rowsRead).toBeLessThanOrEqual(20)
+    expect(costs[1]!.rowsWritten).toBeLessThanOrEqual(10)
+  })
+
+  /** Scans and jobs like the organization's first, behind it in the queue. */
+  async function queueCopies(world: World, from: number, to: number) {
+    const copies = `WITH RECURSIVE copies(n) AS (SELECT ?2 UNION ALL SELECT n + 1 FROM copies WHERE n < ?3 - 1)`
+    const id = "printf('scn_q%019d', n)"
+    await world.rows(
+      `${copies} INSERT INTO scans (id, org, registry_id, image, repository, tag, trigger, priority, scanners, status,
+          job_id, requested_by, created_at, deadline_at)
+        SELECT ${id}, org, registry_id, image || n, repository, tag, trigger, priority, scanners, 'PENDING', ${id},
+          requested_by, created_at, deadline_at
+        FROM copies CROSS JOIN (SELECT * FROM scans WHERE org = ?1 AND id NOT LIKE 'scn_q0%' LIMIT 1)`,
+      ...[world.organization.num, from, to],
+    )
+    await world.rows(
+      `${copies} INSERT INTO jobs (id, org, scan_id, registry_id, pool, state, priority, rank, wanted, needs, phase,
+          progress, created_at, updated_at)
+        SELECT ${id}, org, ${id}, registry_id, pool, 'queued', priority, rank + n, wanted, needs, 'queued', 0,
+          created_at, updated_at
+        FROM copies CROSS JOIN (SELECT * FROM jobs WHERE org = ?1 AND id NOT LIKE 'scn_q0%' LIMIT 1)`,
+      ...[world.organization.num, from, to],
+    )
+  }
 })
 
 describe('credentials', () => {

@@ -18,7 +18,7 @@ export {
   type MatchSort,
   matchConditions,
 } from './match-filters.ts'
-export { type MatchRow, matchColumns } from './match-row.ts'
+export { MATCH_JOINS, type MatchRow, matchColumns } from './match-row.ts'
 export { keptTotal } from './match-totals.ts'
 export type { Said, Verdict } from './merge.ts'
 export type { PackageIdentity } from './package-key.ts'

@@ -14,7 +14,7 @@ export interface LocationChunk {
   json: string
 }
 
-const CHUNK_CHARACTERS = 32_000 // what a list opens for each artifact that it shows one package of
+const CHUNK_CHARACTERS = 8_000 // what a list opens for each artifact that it shows one package of; a third of a page
 const PACKAGE_CHARACTERS = 350_000 // gzipped and in base64 it stays below 500 kB, far from D1's 2 MB a value
 
 /** Cuts locations into chunks by package id. A package that alone is too large keeps its first paths. */

@@ -13,7 +13,7 @@ export interface MatchRow {
   cvss: number | null
   cvssVector: string | null
   fixedVersion: string | null
-  /** JSON {engine: Verdict}. */
+  /** As `readSaid` reads it with `cvssVector`. */
   said: string
   trivyFirst: number | null
   grypeFirst: number | null
@@ -21,7 +21,7 @@ export interface MatchRow {
   engines: number
   status: number
   seenAt: number
-  /** JSON [type, context]. */
+  /** JSON [type, context]; the context as `contextOf` reads it. */
   package: string
   /** JSON array, or null without advisory text. */
   aliases: string | null
@@ -31,11 +31,13 @@ export interface MatchRow {
 /** Where an engine did not run everywhere, artifacts are counted one by one up to here. */
 const AFFECTED_COUNTED = 1000
 
-/** The columns of `MatchRow` over the alias `m`: two lookups and the exclusions of the match. */
+/** The columns of `MatchRow` over `m` and what `MATCH_JOINS` adds to it: two lookups and the exclusions of the match. */
 export const matchColumns = (org: number): Statement =>
   sql`m.id, m.vulnerability, m.package AS packageId, m.name, m.version, m.severity, m.cvss,
     m.cvss_vector AS cvssVector, m.fixed_version AS fixedVersion, m.said, m.trivy_first AS trivyFirst,
     m.grype_first AS grypeFirst, m.osv_first AS osvFirst, m.engines, m.status, m.seen_at AS seenAt,
-    (SELECT json_array(p.type, p.context) FROM packages p WHERE p.id = m.package AND p.org = m.org) AS package,
-    (SELECT u.aliases FROM vulnerabilities u WHERE u.org = m.org AND u.id = m.vulnerability) AS aliases,
-    ${affectedCount(org, AFFECTED_COUNTED)} AS affected`
+    json_array(p.type, json(p.context)) AS package, u.aliases, ${affectedCount(org, AFFECTED_COUNTED, 'p.holders')} AS affected`
+
+/** Package `p` and advisory `u` of a match `m`, each by its primary key. */
+export const MATCH_JOINS = `CROSS JOIN packages p ON p.id = m.package AND +p.org = m.org
+  LEFT JOIN vulnerabilities u ON u.org = m.org AND u.id = m.vulnerability`

@@ -2,8 +2,8 @@ import { type Statement, statement } from '../../db/database.ts'
 import { jsonChunks } from '../../db/json-chunks.ts'
 import { countsDiffer, differs } from './effects.ts'
 import { ENGINE_BIT, enginesOf } from './engines.ts'
-import { saidJson } from './merge.ts'
 import type { PlannedMatch } from './plan.ts'
+import { saidText } from './said.ts'
 
 const NEW = `INSERT INTO matches (org, id, package, vulnerability, name, version, severity, cvss, cvss_vector,
     fixed_version, said, trivy_first, grype_first, osv_first, engines, seen_at)
@@ -46,7 +46,7 @@ const row = (match: PlannedMatch) => [
   match.merged.cvss,
   match.merged.vector,
   match.merged.fixedVersion,
-  saidJson(match.said),
+  saidText(match.said, match.merged.vector),
   match.first.trivy,
   match.first.grype,
   match.first.osv,

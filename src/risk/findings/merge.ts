@@ -7,7 +7,7 @@ import {
   type Severity,
 } from '../../scanning/sensors/result.ts'
 
-/** What one engine says about a match, as `matches.said` stores it. `cvss` is 0.0 to 10.0. */
+/** What one engine says about a match, about a match. `cvss` is 0.0 to 10.0. */
 export interface Verdict {
   severity: Severity
   cvss: number | null
@@ -64,14 +64,6 @@ export function mergeVerdicts(said: Said): Merged {
     vector: best?.vector || null,
     fixedVersion: fixed ? fixed.fixedVersions.join(', ') : null,
   }
-}
-
-/** One text for one meaning: engines in order, members in order. */
-export function saidJson(said: Said): string {
-  const parts: string[] = []
-  for (const engine of FINDING_ENGINES)
-    if (said[engine]) parts.push(`"${engine}":${JSON.stringify(said[engine])}`)
-  return `{${parts.join(',')}}`
 }
 
 export const sameVerdict = (a: Verdict | undefined, b: Verdict | undefined): boolean =>

@@ -37,17 +37,17 @@ export function contextJson(identity: PackageIdentity): string {
   ])
 }
 
-/** What `contextJson` wrote, with the columns beside it. */
+/** A context as `contextJson` wrote it, parsed. */
+export type PackageContext = (string | null)[]
+
+/** The identity of a row: its columns and the context beside them. */
 export function identityOf(row: {
   name: string
   version: string
   type: string
-  context: string
+  context: PackageContext
 }): PackageIdentity {
-  const [namespace, distro, source, sourceVersion, module, owner] = JSON.parse(row.context) as (
-    | string
-    | null
-  )[]
+  const [namespace, distro, source, sourceVersion, module, owner] = row.context
   return {
     type: row.type,
     namespace: namespace ?? null,
@@ -60,25 +60,29 @@ export function identityOf(row: {
   }
 }
 
-/** Percent-encoded as the purl specification has it: the colon stays. */
+/** Percent-encoded as the purl specification has it: the colon stays. Most texts have nothing to encode. */
 const encoded = (text: string) =>
-  encodeURIComponent(text)
-    .replace(/%3A/g, ':')
-    .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  /^[\w.~:-]*$/.test(text)
+    ? text
+    : encodeURIComponent(text)
+        .replace(/%3A/g, ':')
+        .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 
 /** The package URL: `pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12&upstream=openssl%403.0.11-1`. */
 export function renderPurl(identity: PackageIdentity): string {
-  const path = [...(identity.namespace ?? '').split('/').filter(Boolean), identity.name]
-    .map(encoded)
-    .join('/')
+  const { namespace } = identity
+  const spaces = namespace ? namespace.split('/').filter(Boolean).map(encoded) : []
+  const path = [...spaces, encoded(identity.name)].join('/')
   const upstream =
     identity.source &&
     (identity.source.version && identity.source.version !== identity.version
       ? `${identity.source.name}@${identity.source.version}`
       : identity.source.name)
-  const qualifiers = Object.entries({ distro: identity.distro, rpmmod: identity.module, upstream })
-    .flatMap(([name, value]) => (value ? [`${name}=${encoded(value)}`] : []))
-    .join('&')
+  const qualifier = (name: string, value: string | null) => (value ? `&${name}=${encoded(value)}` : '')
+  const qualifiers =
+    qualifier('distro', identity.distro) +
+    qualifier('rpmmod', identity.module) +
+    qualifier('upstream', upstream)
   const version = identity.version ? `@${encoded(identity.version)}` : ''
-  return `pkg:${identity.type}/${path}${version}${qualifiers && `?${qualifiers}`}`
+  return `pkg:${identity.type}/${path}${version}${qualifiers && `?${qualifiers.slice(1)}`}`
 }

@@ -9,7 +9,7 @@ import { readTotal, totalStatement } from '../../http/total.ts'
 import { shownDigest } from '../../inventory/artifacts/index.ts'
 import { decodeLocations, type Location } from './locations.ts'
 import { type MatchFilters, type MatchSort, matchConditions } from './match-filters.ts'
-import { type MatchRow, matchColumns } from './match-row.ts'
+import { MATCH_JOINS, type MatchRow, matchColumns } from './match-row.ts'
 import { FINDING_ENGINES_SQL, VISIBLE_SQL } from './visible.ts'
 
 /**
@@ -109,7 +109,7 @@ export function findingStatements(
       CROSS JOIN artifact_locations l ON l.org = ${org} AND l.artifact = here.artifact ORDER BY l.chunk`,
     sql`SELECT ${matchColumns(org)}, page.found, page.since, ${raw(names.map((name) => `page.${name}`).join(', '))}
       FROM (${findings(what, keyset(request, columns).after)} ORDER BY ${order} ${window}) page
-      CROSS JOIN matches m ON m.id = page.match`,
+      CROSS JOIN matches m ON m.id = page.match ${raw(MATCH_JOINS)}`,
   ]
   if (request.cursor) return statements
   const counters = sql`SELECT coalesce(sum(a.critical + a.high + a.medium + a.low + a.unknown), 0)

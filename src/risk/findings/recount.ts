@@ -4,6 +4,7 @@ import { recountStatement, rollUpStatement } from './recount-statements.ts'
 
 const MAX_LOOKED_AT = 2000 // artifacts asked whether they hold a touched package, in one slice
 const MAX_RECOUNTED = 500 // about 0.2 s of a single-threaded database
+const MAX_SLICES = 10 // of one message: another one may wait a second to be delivered
 
 const SLICE = `WITH work AS MATERIALIZED (SELECT packages FROM recounts WHERE org = ?1 AND seq = ?2),
   touched AS MATERIALIZED (SELECT value AS package FROM work CROSS JOIN json_each(work.packages)),
@@ -14,14 +15,23 @@ const SLICE = `WITH work AS MATERIALIZED (SELECT packages FROM recounts WHERE or
   FROM looked l ORDER BY l.id`
 
 /**
- * One bounded slice of the recount that a change of findings asked for: recomputes counters of live artifacts
- * above the cursor that hold a touched package. Two round trips; doing it twice changes nothing.
- * Returns the next cursor, or null when all are done.
+ * Some slices of the recount that a change of findings asked for: recomputes counters of live artifacts above the
+ * cursor that hold a touched package. Doing it twice changes nothing. Returns the next cursor, or null when all
+ * are done.
  */
 export async function recountArtifacts(
   ctx: Context,
   work: { seq: number; after: number },
+  slices = MAX_SLICES,
 ): Promise<number | null> {
+  let after: number | null = work.after
+  for (let slice = 0; slice < slices && after !== null; slice++)
+    after = await recountSlice(ctx, { seq: work.seq, after })
+  return after
+}
+
+/** One slice, a batch of its own: what else the database has to do comes between two. Two round trips. */
+async function recountSlice(ctx: Context, work: { seq: number; after: number }): Promise<number | null> {
   const org = ctx.organization.num
   const looked = await ctx.db.all<{ id: number; holds: number }>(
     statement(SLICE, org, work.seq, work.after, MAX_LOOKED_AT),

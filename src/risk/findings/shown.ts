@@ -14,14 +14,15 @@ const SETS = 1 << FINDING_ENGINES.length
 const USUAL = ENGINE_BIT.trivy | ENGINE_BIT.grype // what the index artifacts_unusual leaves out
 
 /** Sets of engines that ran on some live artifact, as bits of one number: bit r for the set r. Read once a statement. */
-const ranSets = (org: number): Statement => {
-  const unusual = Array.from({ length: SETS }, (_, ran) => ran).filter((ran) => ran !== USUAL)
-  const probes = unusual.map(
-    (ran) =>
-      `(EXISTS (SELECT 1 FROM artifacts INDEXED BY artifacts_unusual WHERE org = ${org} AND live = 1 AND ran <> ${USUAL} AND ran = ${ran}) << ${ran})`,
-  )
-  return raw(`(SELECT ${1 << USUAL} | ${probes.join(' | ')})`)
-}
+const ranSets = (org: number): Statement =>
+  raw(`(SELECT ${1 << USUAL} | coalesce(sum(1 << sets.column1), 0) FROM (VALUES ${UNUSUAL}) sets
+    WHERE EXISTS (SELECT 1 FROM artifacts INDEXED BY artifacts_unusual
+      WHERE org = ${org} AND live = 1 AND ran <> ${USUAL} AND ran = sets.column1))`)
+
+const UNUSUAL = Array.from({ length: SETS }, (_, ran) => ran)
+  .filter((ran) => ran !== USUAL)
+  .map((ran) => `(${ran})`)
+  .join(', ')
 
 /** For each set of engines: the sets that share none with it. */
 const STRANGERS = `CASE m.engines ${Array.from({ length: SETS - 1 }, (_, index) => index + 1)
@@ -42,8 +43,16 @@ const showing = (what: string, registry?: Statement): Statement =>
 
 const inRegistry = (registry?: Statement) => (registry ? sql` AND ap.registry = ${registry}` : raw(''))
 
-/** True when a live artifact (of `registry`) shows the match. One row where nothing is excluded, else a few. */
+/**
+ * True when a live artifact (of `registry`) shows the match. By the rule each match is shown by some: while no
+ * change is written in part that is known without a look; else one row where nothing is excluded, or a few.
+ */
 export const isShown = (org: number, registry?: Statement): Statement =>
+  registry
+    ? isShownBy(org, registry)
+    : sql`((SELECT unfinished IS NULL FROM ingest_state WHERE org = ${org}) OR ${isShownBy(org)})`
+
+const isShownBy = (org: number, registry?: Statement): Statement =>
   sql`CASE WHEN ${ranEverywhere(org)}
       AND NOT EXISTS (SELECT 1 FROM overrides v WHERE v.org = m.org AND v.match = m.id)
     THEN EXISTS (SELECT 1 FROM artifact_packages ap INDEXED BY holders
@@ -70,13 +79,15 @@ const unusualAreFew = (org: number): Statement =>
     `(SELECT count(*) FROM (SELECT 1 FROM ${LIVE_UNUSUAL} AND a.org = ${org} LIMIT ${FEW_UNUSUAL + 1})) <= ${FEW_UNUSUAL}`,
   )
 
+const HOLDERS = '(SELECT p.holders FROM packages p WHERE p.id = m.package AND p.org = m.org)'
+
 /**
- * Number of live artifacts that show the match: holders of the package less those that exclude it and those
- * that its engines never saw. Exact. Where many artifacts had unusual engines, holders are counted one by one,
- * up to `most`.
+ * Number of live artifacts that show the match: holders of the package (SQL of their number) less those that
+ * exclude it and those that its engines never saw. Exact. Where many artifacts had unusual engines, holders are
+ * counted one by one, up to `most`.
  */
-export const affectedCount = (org: number, most: number): Statement => {
-  const holders = raw('(SELECT p.holders FROM packages p WHERE p.id = m.package AND p.org = m.org)')
+export const affectedCount = (org: number, most: number, holding = HOLDERS): Statement => {
+  const holders = raw(holding)
   return sql`CASE WHEN ${ranEverywhere(org)} THEN ${holders} - (${raw(EXCLUDED)})
     WHEN (m.engines & ${USUAL}) <> 0 AND ${unusualAreFew(org)}
     THEN ${holders} - (${raw(EXCLUDED)}) - (${raw(UNTOUCHED)})

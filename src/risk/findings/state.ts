@@ -4,6 +4,7 @@ import type { LastOutput } from './accept.ts'
 import { type PerEngine, perEngine } from './engines.ts'
 import type { Incoming, IncomingPackage, IncomingVulnerability } from './incoming.ts'
 import type { Said } from './merge.ts'
+import { readSaid } from './said.ts'
 
 export interface StoredMatch {
   id: number
@@ -247,7 +248,7 @@ export const matchOf = (row: Row, linked: boolean): StoredMatch => ({
   cvss: row.cvss as number | null,
   vector: row.cvss_vector as string | null,
   fixedVersion: row.fixed_version as string | null,
-  said: JSON.parse(row.said as string) as Said,
+  said: readSaid(row.said as string, row.cvss_vector as string | null),
   first: perEngine((engine) => row[`${engine}_first`] as number | null),
   engines: row.engines as number,
   silent: linked ? (row.silent as number) : 0,

@@ -45,7 +45,8 @@ const MOST_COUNTED = 10_000
 const TAGS_LOOKED_AT = 20
 
 const COLUMNS = `a.image_id AS imageId, a.image_name AS imageName, a.digest, a.platform, a.layers,
-  ap.registry, ap.artifact, ap.package AS packageId, max(m.seen_at, ap.since) AS since,
+  ap.registry, ap.artifact, ap.package AS packageId, max(m.seen_at, (SELECT l.since FROM artifact_packages l
+    WHERE l.org = ap.org AND l.artifact = ap.artifact AND l.package = ap.package)) AS since,
   ${FINDING_ENGINES_SQL} AS found,
   json_array(m.trivy_first, m.grype_first, m.osv_first, a.trivy_build, a.grype_build, a.osv_build) AS builds,
   (SELECT name FROM (SELECT t.name, t.moved_at FROM tag_artifacts ta INDEXED BY tag_artifacts_holder

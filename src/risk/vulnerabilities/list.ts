@@ -4,7 +4,14 @@ import { allOf, raw, sql } from '../../db/sql.ts'
 import { keyset } from '../../http/keyset.ts'
 import { type Page, pageOf } from '../../http/pages.ts'
 import { candidatesFirst, keptOrCounted, readTotal, totalStatement } from '../../http/total.ts'
-import { isShown, keptTotal, type MatchRow, matchColumns, matchConditions } from '../findings/index.ts'
+import {
+  isShown,
+  keptTotal,
+  MATCH_JOINS,
+  type MatchRow,
+  matchColumns,
+  matchConditions,
+} from '../findings/index.ts'
 import { armsOf, ORDER_COLUMNS, unionOf } from './arms.ts'
 import type { VulnerabilityListRequest } from './list-spec.ts'
 
@@ -12,7 +19,7 @@ type Keyed = { k0: string | number; k1: string | number; k2?: string | number; k
 
 /**
  * The organization's matches that a live artifact shows, a page of them: one row for each vulnerability of a
- * package version. One round trip. Reads two rows for each match it passes, and five to seven for each it returns.
+ * package version. One round trip. Reads a row or two for each match it passes, and four to seven for each it returns.
  */
 export async function listVulnerabilities(
   ctx: Context,
@@ -44,7 +51,7 @@ export function vulnerabilityStatements(
   return {
     page: sql`SELECT ${matchColumns(org)}, ${raw(columns.map((_, index) => `page.k${index}`).join(', '))}
       FROM (${inOrder} ORDER BY ${order} ${window}) page
-      CROSS JOIN matches m ON m.id = page.match`,
+      CROSS JOIN matches m ON m.id = page.match ${raw(MATCH_JOINS)}`,
     total: request.cursor ? null : countOf(org, request, filters, filtered),
   }
 }

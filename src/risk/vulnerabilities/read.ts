@@ -1,7 +1,7 @@
 import type { Context } from '../../context.ts'
-import { sql } from '../../db/sql.ts'
+import { raw, sql } from '../../db/sql.ts'
 import { notFound } from '../../http/problems.ts'
-import { type MatchRow, matchColumns } from '../findings/index.ts'
+import { MATCH_JOINS, type MatchRow, matchColumns } from '../findings/index.ts'
 import { matchNamed } from './named.ts'
 
 /** A match with its advisory's text. Times in milliseconds; without text everything is null. */
@@ -25,8 +25,7 @@ export async function readVulnerability(ctx: Context, id: string): Promise<Vulne
     sql`SELECT ${matchColumns(org)}, u.title, u.description, u.links, u.cwes, u.published_at AS publishedAt,
         u.modified_at AS modifiedAt
       FROM (${matchNamed(org, id)}) named
-      CROSS JOIN matches m ON m.id = named.match
-      LEFT JOIN vulnerabilities u ON u.org = m.org AND u.id = m.vulnerability`,
+      CROSS JOIN matches m ON m.id = named.match ${raw(MATCH_JOINS)}`,
   )
   if (!row) throw notFound('Vulnerability')
   return row

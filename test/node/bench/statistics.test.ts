@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { extrapolate, median, percentile, summarise, throughputRatio } from '../../bench/statistics.ts'
+import { extrapolate, median, percentile, slope, summarise, throughputRatio } from '../../bench/statistics.ts'
 
 const hundred = Array.from({ length: 100 }, (_, index) => 100 - index)
 
@@ -62,4 +62,20 @@ describe('throughputRatio', () => {
 
 it('extrapolates in straight proportion', () => {
   expect(extrapolate(1000, 50, 300)).toBe(6000)
+})
+
+describe('slope', () => {
+  it('is what y grows by for one x, through the middle of what strays', () => {
+    const line = [0, 1, 2, 3].map((x) => [x, 5 + 2 * x] as const)
+    expect(slope(line)).toBe(2)
+    expect(
+      slope([
+        [0, 0],
+        [1, 3],
+        [2, 0],
+      ]),
+    ).toBe(0)
+  })
+
+  it('is no number of one point', () => expect(slope([[1, 1]])).toBeNaN())
 })
