@@ -180,7 +180,7 @@ export const agentRoutes = [
       body: JobStatusRequest,
       maxBodyBytes: MAX_STATUS_BYTES,
       responses: { 204: { description: 'Heard' } },
-      problems: ['CONFLICT'],
+      problems: ['CONFLICT', 'NOT_FOUND'],
     },
     async (ctx, { params, body }) => {
       await reportStatus(ctx, runnerOf(ctx), params.id, body)
