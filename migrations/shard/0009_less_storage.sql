@@ -14,3 +14,12 @@ CREATE TABLE artifact_places (
 INSERT INTO artifact_places SELECT org, artifact, chunk, digest, data FROM artifact_locations;
 DROP TABLE artifact_locations;
 ALTER TABLE artifact_places RENAME TO artifact_locations;
+
+-- What advisories say, several in a pack: gzipped JSON in base64url. A pack goes with the last advisory that lies in it.
+CREATE TABLE advisory_texts (
+  id INTEGER PRIMARY KEY,                       -- random 52 bits
+  org INTEGER NOT NULL,
+  members INTEGER NOT NULL,                     -- advisories whose text lies in it now
+  data TEXT NOT NULL                            -- of src/risk/findings/advisory-texts.ts
+);
+ALTER TABLE vulnerabilities ADD COLUMN texts INTEGER;   -- advisory_texts.id; NULL: the text is in the row

@@ -199,8 +199,8 @@ export class Chaos {
     if (worker.done === 1 || this.dice('slow', index) < 0.2) {
       const { now } = this.system
       const beat = await runner.renew(job)
-      if (beat) grant!.until = now + beat.leaseSeconds * 1000
       if (beat?.leaseSeconds === 0) worker.job = null
+      else if (beat) grant!.until = now + beat.leaseSeconds * 1000
       return
     }
     const blobs = await runner.putBlobs(job)

@@ -37,6 +37,22 @@ export class FakeRunner {
     return new FakeRunner(system, key, expectStatus(answer, 200).body.agentId)
   }
 
+  /** A sensor of the old protocol, with the key of its registry: no lease, no key of its own. */
+  static async sensor(system: System, key: string): Promise<FakeRunner> {
+    const answer = await new FakeRunner(system, key, '').send('POST', '/api/agent/register', {
+      ...{
+        name: 'sensor',
+        version: '0.9',
+        hostname: 'h',
+        os: 'linux',
+        arch: 'amd64',
+        capabilities: ['scan'],
+      },
+      scannerVersions: { trivy: '0.69', grype: '0.104', syft: '1.38' },
+    })
+    return new FakeRunner(system, key, expectStatus(answer, 200, 201).body.agentId)
+  }
+
   /** `announced` is what Content-Length says where it is not the body's. */
   send(method: string, path: string, body?: unknown, announced?: number): Promise<Answer> {
     const text = typeof body === 'string' ? body : JSON.stringify(body)

@@ -109,7 +109,12 @@ export function faultyBindings(env: Env, queue: Pick<Queue, 'send' | 'sendBatch'
   const faults = new Faults(plan)
   const databases = Object.keys(env).filter((name) => name === 'DIRECTORY' || /^SHARD_/.test(name))
   const changed: Record<string, unknown> = {
-    ARTIFACTS: guarded(env.ARTIFACTS, ['put', 'get', 'delete', 'head', 'list'], 'r2', faults),
+    ARTIFACTS: guarded(
+      env.ARTIFACTS,
+      ['put', 'get', 'delete', 'head', 'list', 'createMultipartUpload'],
+      'r2',
+      faults,
+    ),
     WORK: guarded(queue, ['send', 'sendBatch'], 'queue', faults),
     RATE_LIMITS: faultyNamespace(env.RATE_LIMITS as unknown as DurableObjectNamespace, faults),
     RUNNER_POOLS: faultyNamespace(env.RUNNER_POOLS as unknown as DurableObjectNamespace, faults),

@@ -1,3 +1,8 @@
+import type { Job } from '../../src/scanning/sensors/protocol.ts'
+import { aFakeRegistry } from '../fake-registry.ts'
+import { aResult } from '../risk/results.ts'
+import { sensorEnvelope } from '../scanning/foreign/go-sensor.ts'
+import { FakeRunner } from './fake-runner.ts'
 import type { Operation, Story } from './story.ts'
 import { MINUTE } from './system.ts'
 import { expectStatus, retrying } from './tenant.ts'
@@ -15,6 +20,38 @@ const scheduleDaily = ({ system, tenant }: Story, tags: string) =>
   )
 
 const nothing = async () => {}
+
+/** A result that a pipeline uploads by itself, with the organization's key. */
+const uploadAlone = async ({ system, tenant }: Story) => {
+  const { fence: _, ...result } = aResult({ packages: 12, findings: 9, jobId: 'pipeline-1' })
+  const upload = () => tenant.call('POST', '/api/scans/upload', result)
+  expectStatus(await retrying(system, upload), 200, 201)
+}
+
+const sensors = new WeakMap<Story, { runner: FakeRunner; job: Job }>()
+
+/** A registry whose sensor speaks the old protocol, and a job that it has. */
+const claimBySensor = async (story: Story) => {
+  const { system, tenant } = story
+  const { host } = await aFakeRegistry('open')
+  tenant.names[host] = 'SENSED'
+  const made = await tenant.call('POST', '/api/registries', {
+    ...{ name: 'sensed', provider: 'DOCKER_REGISTRY', url: host, insecure: true, schedule: 'manual' },
+    scanMethod: 'sensor',
+  })
+  const runner = await FakeRunner.sensor(system, expectStatus(made, 201).body.data.sensorApiKey)
+  const asked = { image: `${host}/team/app:1.0`, scanners: ['trivy', 'grype', 'syft'] }
+  expectStatus(await tenant.call('POST', '/api/scans', asked), 202)
+  await story.deliver()
+  sensors.set(story, { runner, job: (await runner.poll())! })
+}
+
+const uploadBySensor = async (story: Story) => {
+  const { runner, job } = sensors.get(story)!
+  const envelope = sensorEnvelope({ id: job.id, ref: job.scan.imageRef, trivy: {}, grype: {}, syft: {} })
+  const upload = () => runner.send('POST', '/api/scans/upload', envelope)
+  expectStatus(await retrying(story.system, upload), 200, 201)
+}
 
 /** Each operation of the main path, from the state in which it happens. */
 export const OPERATIONS: Record<string, Operation> = {
@@ -37,6 +74,8 @@ export const OPERATIONS: Record<string, Operation> = {
     },
     run: async (story) => expectStatus(await story.runner.upload(story.job!), 200),
   },
+  'upload that no job asked for': { before: nothing, run: uploadAlone },
+  'upload without a lease': { before: claimBySensor, run: uploadBySensor },
   ingest: { before: (story) => story.uploaded(), run: (story) => story.deliver() },
   'report of failure': {
     before: (story) => story.claimed(),
@@ -78,6 +117,7 @@ export const OPERATIONS: Record<string, Operation> = {
       await story.runner.renew(null)
     },
     run: (story) => story.system.tick(),
+    stride: 4,
   },
   'start of scheduled scans': {
     before: async (story) => {

@@ -84,6 +84,8 @@ export class Story {
 export interface Operation {
   before(story: Story): Promise<unknown>
   run(story: Story): Promise<unknown>
+  /** Where most calls find nothing to do: only each so many-th call fails, another one with each seed. */
+  stride?: number
 }
 
 /** Tells one story to its end, with faults in its operation. */

@@ -101,7 +101,6 @@ describe('claiming', () => {
 
   it('costs the same with 10,000 jobs queued as with 1,000', async () => {
     const world = await aWorld('sensor')
-    const runner = await aRunner({ world })
     await aScan(world, { image: 'team/app:1' })
     const costs = []
     for (const [from, to] of [
@@ -109,13 +108,15 @@ describe('claiming', () => {
       [1000, 10_000],
     ] as const) {
       await queueCopies(world, from, to)
+      const runner = await aRunner({ world }) // one that holds no job yet
       const base = baseAt(T0 + from) // no two leases end at the same moment
       const engines = engineBits(['trivy', 'grype', 'syft'])
       const terms = { labels: [], concurrency: 2, unfenced: false }
       expect(await claimJob(base, runner.identity, runner.agentId, engines, terms)).not.toBeNull()
       costs.push({ ...base.directory.meter })
     }
-    expect(costs[1]).toEqual(costs[0])
+    expect(costs[1]).toMatchObject({ roundTrips: 1, rowsWritten: costs[0]!.rowsWritten })
+    expect(costs[1]!.rowsRead).toBeLessThanOrEqual(costs[0]!.rowsRead + 1) // a lease that is out already
     expect(costs[1]!.rowsRead).toBeLessThanOrEqual(20)
     expect(costs[1]!.rowsWritten).toBeLessThanOrEqual(10)
   })

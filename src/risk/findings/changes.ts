@@ -2,10 +2,10 @@ import type { Context } from '../../context.ts'
 import type { Statement } from '../../db/database.ts'
 import { promise } from '../../db/outbox.ts'
 import type { Result } from '../../scanning/sensors/result.ts'
+import { advisoryStatements } from './advisory-texts.ts'
 import { type Births, writeAhead } from './ahead.ts'
 import { artifactStatements } from './artifact-statements.ts'
 import {
-  advisoryStatements,
   linkStatements,
   locationStatements,
   resolutionStatements,
@@ -107,7 +107,7 @@ export class Changes {
   async addTexts(texts: readonly IncomingVulnerability[]): Promise<void> {
     if (texts.length === 0) return
     this.moves = true
-    await this.statements.add(advisoryStatements(this.ctx.organization.num, texts))
+    await this.statements.add(await advisoryStatements(this.ctx.organization.num, texts))
   }
 
   /** Takes back what was written to pages: another attempt begins anew. */

@@ -1,8 +1,8 @@
 import { type Statement, statement } from '../../db/database.ts'
 import { jsonChunks } from '../../db/json-chunks.ts'
 import { resolvedMatches } from './effects.ts'
-import type { IncomingVulnerability } from './incoming.ts'
-import { encodeLocations, type LocationChunk } from './locations.ts'
+import { gzipText } from './gzip-text.ts'
+import type { LocationChunk } from './locations.ts'
 import type { Plan } from './plan.ts'
 
 const LINK = `INSERT INTO artifact_packages (org, artifact, package, registry, since)
@@ -19,34 +19,6 @@ export const linkStatements = (org: number, { state, newLinks }: Plan, since: nu
     statement(HOLD, org, json),
   ])
 
-const ADVISORIES = `INSERT INTO vulnerabilities (org, id, aliases, title, description, links, cwes, published_at,
-    modified_at, digest, engines)
-  SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9 FROM json_each(?2) WHERE true
-  ON CONFLICT (org, id) DO UPDATE SET aliases = excluded.aliases, title = excluded.title,
-    description = excluded.description, links = excluded.links, cwes = excluded.cwes,
-    published_at = excluded.published_at, modified_at = excluded.modified_at, digest = excluded.digest,
-    engines = excluded.engines`
-
-const instant = (text: string | null) => (text === null ? null : Date.parse(text))
-
-/** Texts of advisories that are new or changed. */
-export const advisoryStatements = (org: number, advisories: readonly IncomingVulnerability[]): Statement[] =>
-  jsonChunks(
-    advisories.map(({ text, engines, digest }) => [
-      text.id,
-      JSON.stringify(text.aliases),
-      text.title,
-      text.description,
-      JSON.stringify(text.links),
-      JSON.stringify(text.cwes),
-      instant(text.publishedAt),
-      instant(text.modifiedAt),
-      digest,
-      engines,
-    ]),
-  ).map(({ json }) => statement(ADVISORIES, org, json))
-
 const PLACE = `INSERT INTO artifact_locations (org, artifact, chunk, digest, data) VALUES (?1, ?2, ?3, ?4, ?5)
   ON CONFLICT (org, artifact, chunk) DO UPDATE SET digest = excluded.digest, data = excluded.data`
 
@@ -61,7 +33,7 @@ export const locationStatements = (
 ): Promise<Statement[]> =>
   Promise.all(
     chunks.map(async ({ chunk, digest, json }) =>
-      statement(PLACE, org, artifact, chunk, digest, await encodeLocations(json)),
+      statement(PLACE, org, artifact, chunk, digest, await gzipText(json)),
     ),
   )
 

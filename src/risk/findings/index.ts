@@ -1,4 +1,5 @@
 export type { Refusal, RefusalCode } from './accept.ts'
+export { type AdvisoryText, readAdvisoryText } from './advisory-texts.ts'
 export { ENGINE_BIT } from './engines.ts'
 export { FINDING_LIST } from './finding-list.ts'
 export { DanglingFinding } from './incoming.ts'

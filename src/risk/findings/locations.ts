@@ -1,5 +1,5 @@
-import { decodeBase64Url, encodeBase64Url } from '../../crypto/bytes.ts'
 import { textDigest } from '../../crypto/text-digest.ts'
+import { gunzipText } from './gzip-text.ts'
 
 /** Where a package lies in an image: path, and the index of the layer that brought it (null: unknown). */
 export type Location = readonly [path: string, layer: number | null]
@@ -62,15 +62,8 @@ function withinChunk(places: readonly Location[]): readonly Location[] {
   return end === -1 ? places : places.slice(0, end)
 }
 
-/** The value of `artifact_locations.data`: gzip in base64url. */
-export async function encodeLocations(json: string): Promise<string> {
-  const stream = new Response(json).body!.pipeThrough(new CompressionStream('gzip'))
-  return encodeBase64Url(new Uint8Array(await new Response(stream).arrayBuffer()))
-}
-
-/** What `encodeLocations` made. */
+/** What `artifact_locations.data` holds, through `gunzipText`. */
 export async function decodeLocations(data: string): Promise<Map<number, Location[]>> {
-  const stream = new Response(decodeBase64Url(data) ?? '').body!.pipeThrough(new DecompressionStream('gzip'))
-  const places = JSON.parse(await new Response(stream).text()) as Record<string, Location[]>
+  const places = JSON.parse(await gunzipText(data)) as Record<string, Location[]>
   return new Map(Object.entries(places).map(([id, list]) => [Number(id), list]))
 }

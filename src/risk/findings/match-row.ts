@@ -21,7 +21,7 @@ export interface MatchRow {
   engines: number
   status: number
   seenAt: number
-  /** JSON [type, context]; the context as `contextOf` reads it. */
+  /** JSON [type, context]. */
   package: string
   /** JSON array, or null without advisory text. */
   aliases: string | null

@@ -5,14 +5,13 @@ import type { AffectedImageRow } from './images.ts'
 import type { VulnerabilityRow } from './read.ts'
 
 const instant = (time: number | null) => (time === null ? null : new Date(time).toISOString())
-const strings = (json: string | null) => (json === null ? [] : (JSON.parse(json) as string[]))
 
 export const presentVulnerability = (row: VulnerabilityRow) => ({
   ...presentMatch(row),
   title: row.title,
   description: row.description,
-  links: strings(row.links),
-  cwes: strings(row.cwes),
+  links: row.links,
+  cwes: row.cwes,
   publishedAt: instant(row.publishedAt),
   modifiedAt: instant(row.modifiedAt),
 })

@@ -38,7 +38,8 @@ interface Place {
 /**
  * Takes a result that names no job of this key: a scan of its own, in the key's registry, or for an organization's
  * key in the one that holds the image, else in the registry `uploads`. Stored first, then one batch with the scan,
- * its job and the message that has it ingested. The same id again is the same answer. Throws VALIDATION_ERROR on
+ * its job and the message that has it ingested. The same id again is the same answer. Where the batch's
+ * outcome is unknown the object stays, as in completeJob. Throws VALIDATION_ERROR on
  * `image.ref` and `scan.id`, PAYLOAD_TOO_LARGE for a legacy body, CONFLICT while the registry is being removed.
  */
 export async function takeStandAlone(
@@ -63,10 +64,10 @@ export async function takeStandAlone(
   try {
     return await created(ctx, owner, runner.credentialId, { scanId, key, reference, place })
   } catch (error) {
+    if (!(error instanceof LostRace || error instanceof DuplicateKey)) throw error
     ctx.defer(deleteObjects(ctx.env, owner.org, [key]))
     if (error instanceof LostRace) throw removed()
-    const [winner] =
-      error instanceof DuplicateKey ? await owner.db.all<Row>(earlierScan(owner.org, scanId)) : []
+    const [winner] = await owner.db.all<Row>(earlierScan(owner.org, scanId))
     if (winner) return answer(200, scanId, winner)
     throw error
   }

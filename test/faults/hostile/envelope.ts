@@ -6,6 +6,8 @@ export interface Terms {
   wireId: string
   fence: number
   digest: string
+  /** The image that was asked for. */
+  ref: string
 }
 
 const finding = (engine: 'trivy' | 'grype', pkg: number, vulnerability: number, id: string) => ({

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Context } from '../../../src/context.ts'
 import { EXPECT_ONE_CHANGE, LostRace, type Statement, statement } from '../../../src/db/database.ts'
+import { readAdvisoryText } from '../../../src/risk/findings/advisory-texts.ts'
 import { DanglingFinding } from '../../../src/risk/findings/incoming.ts'
 import { ingestResult, UnknownArtifact } from '../../../src/risk/findings/ingest.ts'
 import { decodeLocations } from '../../../src/risk/findings/locations.ts'
@@ -154,6 +155,43 @@ describe('ingestResult', () => {
     ).rejects.toBeInstanceOf(DanglingFinding)
   })
 
+  const TEXTS = `SELECT v.id, t.id AS pack, t.data, t.members FROM vulnerabilities v
+    JOIN advisory_texts t ON t.id = v.texts AND t.org = v.org WHERE v.org = ? ORDER BY v.id`
+
+  it('packs what advisories say, reads each of them back, and drops a pack with its last one', async () => {
+    const ctx = anOrganization()
+    const artifact = await anArtifact(ctx, 'a')
+    const shape = { packages: 100, findings: 100 }
+    const packs = () => rows(ctx, 'SELECT id, members FROM advisory_texts WHERE org = ? ORDER BY id')
+    await scan(ctx, artifact, shape)
+    const first = await packs()
+    const texts = await rows(ctx, TEXTS)
+    expect(first.length).toBeGreaterThan(1)
+    expect(first.length).toBeLessThan(10)
+    expect(first.reduce((sum, { members }) => sum + Number(members), 0)).toBe(texts.length)
+    for (const { id, data } of texts) {
+      const [said] = aResult(shape).vulnerabilities.filter((text) => text.id === id)
+      const { title, description, links, cwes } = said!
+      expect(await readAdvisoryText(data as string, id as string)).toEqual({
+        ...{ title, description, links, cwes },
+        ...{ publishedAt: Date.parse(said!.publishedAt!), modifiedAt: null },
+      })
+    }
+    const rewrite = async (build: number, changed: (index: number) => boolean) => {
+      const result = aResult({ ...shape, build })
+      for (const [index, text] of result.vulnerabilities.entries())
+        if (changed(index)) text.title = `changed at ${build}`
+      await ingestResult(ctx, { artifact, scanId: 'scn', scannedAt: build, result, finish: [] })
+    }
+    await rewrite(BUILT + 1000, (index) => index === 0)
+    const second = await packs()
+    expect(second.length).toBe(first.length + 1)
+    expect(second.reduce((sum, { members }) => sum + Number(members), 0)).toBe(texts.length)
+    await rewrite(BUILT + 2000, () => true)
+    const kept = new Set((await packs()).map(({ id }) => id))
+    expect(second.some(({ id }) => kept.has(id))).toBe(false)
+  })
+
   it('changes an advisory text only by a scan at the newest build', async () => {
     const ctx = anOrganization()
     const [a, b] = [await anArtifact(ctx, 'a'), await anArtifact(ctx, 'b')]
@@ -161,7 +199,8 @@ describe('ingestResult', () => {
       const result = aResult({ packages: 1, findings: 1, build })
       result.vulnerabilities[0]!.title = title
       await ingestResult(ctx, { artifact, scanId: 'scn', scannedAt: build, result, finish: [] })
-      return (await rows(ctx, 'SELECT title FROM vulnerabilities WHERE org = ?'))[0]!.title
+      const [advisory] = await rows(ctx, TEXTS)
+      return (await readAdvisoryText(advisory!.data as string, advisory!.id as string))!.title
     }
     expect(await titled(a, 'one', BUILT)).toBe('one')
     expect(await titled(b, 'older', BUILT - 1000)).toBe('one')

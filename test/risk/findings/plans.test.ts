@@ -28,7 +28,7 @@ function recorded(db: Database, seen: Map<string, Statement>): Database {
 }
 
 const TABLES =
-  'artifacts|images|tags|tag_artifacts|packages|artifact_packages|artifact_locations|matches|vulnerabilities|overrides|resolutions'
+  'artifacts|images|tags|tag_artifacts|packages|artifact_packages|artifact_locations|matches|vulnerabilities|advisory_texts|overrides|resolutions'
 /** By the organization alone: a walk over everything that it owns. */
 const WALK = new RegExp(`SCAN (${TABLES}|a|m|v|ap|p|i|o|t)\\b|SEARCH (?!ingest_state).*\\(org=\\?\\)`)
 

@@ -7,12 +7,8 @@ import { newMeter, tenantDb } from '../../../src/db/shards.ts'
 import { acceptEngines } from '../../../src/risk/findings/accept.ts'
 import { perEngine } from '../../../src/risk/findings/engines.ts'
 import { GRADE_SQL, gradeOf, noCounts, RISK_SQL, riskOf } from '../../../src/risk/findings/grade.ts'
-import {
-  chunkLocations,
-  decodeLocations,
-  encodeLocations,
-  type Location,
-} from '../../../src/risk/findings/locations.ts'
+import { gzipText } from '../../../src/risk/findings/gzip-text.ts'
+import { chunkLocations, decodeLocations, type Location } from '../../../src/risk/findings/locations.ts'
 import { mergeVerdicts, preferredScore, type Verdict } from '../../../src/risk/findings/merge.ts'
 import {
   contextJson,
@@ -240,7 +236,7 @@ describe('bounded values', () => {
     expect(chunks.length).toBeGreaterThan(2)
     const found = new Map<number, Location[]>()
     for (const [index, { chunk, json }] of chunks.entries()) {
-      const data = await encodeLocations(json)
+      const data = await gzipText(json)
       expect(data.length).toBeLessThan(500_000)
       for (const [id, list] of await decodeLocations(data)) {
         expect(id).toBeGreaterThanOrEqual(chunk)

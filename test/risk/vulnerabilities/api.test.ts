@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { statement } from '../../../src/db/database.ts'
 import { vulnerabilityId } from '../../../src/ids.ts'
-import { chunkLocations, encodeLocations } from '../../../src/risk/findings/locations.ts'
+import { gzipText } from '../../../src/risk/findings/gzip-text.ts'
+import { chunkLocations } from '../../../src/risk/findings/locations.ts'
 import { anOrganization, nobody, type TestOrganization } from '../../world.ts'
 import { type Expected, SEVERITIES, STATUSES, shownMatches } from '../expected.ts'
 import { aWorld, bitsOf, plant, type SeedMatch, type SeedWorld } from '../seed.ts'
@@ -159,20 +160,26 @@ describe('GET /api/vulnerabilities/{vulnId}', () => {
     expect(answer).toBeProblem(404, 'NOT_FOUND')
   })
 
-  it('hides what no live artifact shows', async () => {
+  it('hides what no live artifact shows while a change is written in part', async () => {
     const { match } = single()
     const links = statement('UPDATE artifacts SET ran = ran & ~? WHERE org = ?', match.engines, world.org)
     const before = await ours.db.all<{ id: number; ran: number }>(
       statement('SELECT id, ran FROM artifacts WHERE org = ?', world.org),
     )
-    await ours.db.run(links)
+    const unfinished = (names: string | null) =>
+      statement('UPDATE ingest_state SET unfinished = ? WHERE org = ?', names, world.org)
+    const known = await ours.db.first<{ unfinished: string | null }>(
+      statement('SELECT unfinished FROM ingest_state WHERE org = ?', world.org),
+    )
+    await ours.db.batch([links, unfinished('["test"]')])
     const answers = [
       await ours.get(`/api/vulnerabilities/${idOf(match)}`),
       await ours.get(`/api/vulnerabilities/${idOf(match)}/images`),
     ]
-    await ours.db.batch(
-      before.map(({ id, ran }) => statement('UPDATE artifacts SET ran = ? WHERE id = ?', ran, id)),
-    )
+    await ours.db.batch([
+      ...before.map(({ id, ran }) => statement('UPDATE artifacts SET ran = ? WHERE id = ?', ran, id)),
+      unfinished(known!.unfinished),
+    ])
     for (const answer of answers) expect(answer).toBeProblem(404, 'NOT_FOUND')
   })
 
@@ -235,7 +242,7 @@ describe('GET /api/vulnerabilities/{vulnId}/images', () => {
           first!.id,
           chunk,
           digest,
-          await encodeLocations(json),
+          await gzipText(json),
         ),
       )
     }
