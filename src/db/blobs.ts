@@ -61,10 +61,8 @@ export async function putUploadInParts(
   key: string,
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): Promise<void> {
-  const upload = await reaching(
-    'bucket',
-    env.ARTIFACTS.createMultipartUpload(key, { httpMetadata: { contentType: 'application/json' } }),
-  )
+  const httpMetadata = { contentType: 'application/json' }
+  const upload = await reaching('bucket', env.ARTIFACTS.createMultipartUpload(key, { httpMetadata }))
   const stored: R2UploadedPart[] = []
   const store = async (part: Uint8Array<ArrayBuffer>) => {
     stored.push(await reaching('bucket', upload.uploadPart(stored.length + 1, part)))

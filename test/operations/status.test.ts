@@ -112,6 +112,8 @@ describe('a look at the databases', () => {
     const [leased] = [await aScan(world), await aScan(sensors, { image: 'team/s:1' })]
     await (await aRunner()).poll()
     const queued = await aScan(world, { image: 'team/b:1', at: T0 + MINUTE })
+    const labelled = await aScan(world, { image: 'team/c:1', at: T0 + MINUTE })
+    await world.rows("UPDATE jobs SET pool = 'cloud#eu' WHERE id = ?", labelled)
     const later = T0 + 100 * 60 * MINUTE
     const { facts } = await gather({}, later)
     const shard = facts.shards.find(({ name }) => name === world.organization.shard)!
@@ -124,14 +126,14 @@ describe('a look at the databases', () => {
       queued,
     )
     expect(shard.backlogs).toMatchObject({
-      cloudQueue: { count: 1, isAtLeast: false, oldestAt: created!.created_at },
+      cloudQueue: { count: 2, isAtLeast: false, oldestAt: created!.created_at },
       expiredLeases: { count: 1, oldestAt: leaseUntil!.lease_until },
       uploads: { count: 0, oldestAt: null },
     })
     const overdue = facts.shards.reduce((sum, { backlogs }) => sum + backlogs!.overdueScans.count, 0)
-    expect(overdue).toBe(3)
+    expect(overdue).toBe(4)
     const queues = facts.shards.flatMap(({ sensorQueues }) => sensorQueues)
-    expect(queues).toEqual([{ registryId: sensors.registryId, oldestAt: expect.any(Number) }])
+    expect(queues).toEqual([{ pool: sensors.registryId, oldestAt: expect.any(Number) }])
     await world.rows("UPDATE jobs SET state = 'uploaded', uploaded_at = ? WHERE id = ?", T0, leased)
     const after = (await gather({}, later)).facts.shards.find(
       ({ name }) => name === world.organization.shard,
@@ -153,6 +155,13 @@ describe('a look at the databases', () => {
       versions: { '1.0.0': 2 },
       lastHeartbeatAt: T0,
     })
+    const [one] = await directoryDb(bindings, newMeter()).all<{ id: string }>(
+      statement('SELECT id FROM agents'),
+    )
+    await directoryDb(bindings, newMeter()).run(
+      statement('UPDATE agents SET disabled_at = 1 WHERE id = ?', one!.id),
+    )
+    expect((await gather()).facts.runners).toMatchObject({ alive: 1 })
     const late = await gather({}, T0 + 10 * MINUTE)
     expect(late.facts.runners).toEqual({ alive: 0, versions: {}, lastHeartbeatAt: T0 })
   })

@@ -110,3 +110,24 @@ describe('5.6.20: uploads to S3', () => {
     expect((await post('/api/agent/register', body)).status).toBe(200)
   })
 })
+
+describe('What a sensor asks all day', () => {
+  it('costs two round trips and few rows: a poll, idle or again, and a heartbeat while it scans', async () => {
+    const sensor = await aWarmSensor(world)
+    const poll = () => world.wire.get(`/api/agent/jobs?agentId=${sensor.agentId}`)
+    const beat = (activeScans: number) =>
+      post('/api/agent/heartbeat', { agentId: sensor.agentId, status: 'scanning', activeScans })
+    await beat(0) // remembers that the agent lives
+    const idle = { poll: await poll(), beat: await beat(0) }
+    await world.scan()
+    const busy = { claim: await poll(), again: await poll(), beat: await beat(1) }
+    expect(busy.claim.body.jobs).toHaveLength(1)
+    for (const [name, { meter }] of Object.entries({ ...idle, ...busy })) {
+      expect([name, meter.trips <= 2, meter.read <= 30, meter.written <= 12, meter]).toEqual([
+        ...[name, true, true, true],
+        meter,
+      ])
+    }
+    expect([idle.beat.meter.trips, idle.beat.meter.written, busy.beat.meter.written]).toEqual([1, 0, 0])
+  })
+})

@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { statement } from '../../src/db/database.ts'
 import type { Env } from '../../src/env.ts'
 import { emptyPools } from '../scanning/world.ts'
@@ -96,6 +96,19 @@ describe('5.6.6: an upload', () => {
       const stored = await (env as unknown as Env).ARTIFACTS.head(key)
       expect([kind, stored!.size]).toEqual([kind, text.length])
     }
+  })
+
+  it('that names its job at the end, behind megabytes, is taken, and nothing is left aside', async () => {
+    const { scanId, job } = await aClaim()
+    const { version, scan, image, ...rest } = JSON.parse(padded(job, 6_000_000))
+    const answer = await send(
+      goEncode({ ...rest, odd: '"}]\\', nested: [{ scan: { id: 'no' } }], image, scan, version }),
+    )
+    expect([answer.status, answer.body?.scanId]).toEqual([200, scanId])
+    const prefix = `orgs/${world.ours.organization.num}/results/`
+    const bucket = (env as unknown as Env).ARTIFACTS
+    await vi.waitFor(async () => expect((await bucket.list({ prefix })).objects).toHaveLength(1), 10_000)
+    expect((await world.ended(scanId)).status).toBe('COMPLETE')
   })
 
   it('without a Content-Type is taken', async () => {

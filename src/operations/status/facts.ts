@@ -36,7 +36,7 @@ export interface Reached {
 export interface ShardFacts extends Reached {
   /** Null where the shard did not answer. */
   backlogs: Record<BacklogName, Backlog> | null
-  sensorQueues: { registryId: string; oldestAt: number }[]
+  sensorQueues: { pool: string; oldestAt: number }[]
 }
 
 export interface Facts {

@@ -1,5 +1,6 @@
 import { isOsType, type Notes } from '../normalise/index.ts'
 import type { FindingEngine, ResultPackage } from '../sensors/result.ts'
+import type { KnownPackage } from './adopt-packages.ts'
 import type { RecordList } from './envelope.ts'
 import { type Lister, meetingKeys, type NamedRecord, namedRecord } from './packages.ts'
 
@@ -13,8 +14,9 @@ export interface Wanted {
   trivyRank: number
   syft: number
   syftRank: number
-  /** Of the package that is made where no list has it. */
+  /** Of the package that is made where no list has it; what the artifact knows it as. */
   made: number
+  known: KnownPackage | null
 }
 
 const MAX_CONTEXTS = 20_000 // OS packages of an image; beyond it each list's own words stand, and memory stays bounded

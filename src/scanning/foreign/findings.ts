@@ -68,7 +68,7 @@ const richness = ({ title, description, vulnerabilityUrl }: ForeignVulnerability
 const MAX_PACKAGES = 50_000 // with findings; some 500 bytes each are held, and no image comes near it
 
 const newlyWanted = (name: string, version: string): Wanted => ({
-  ...{ name, version, engines: 0, made: -1 },
+  ...{ name, version, engines: 0, made: -1, known: null },
   ...{ trivy: -1, trivyRank: -1, syft: -1, syftRank: -1 },
 })
 
