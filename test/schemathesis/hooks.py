@@ -18,7 +18,7 @@ KNOWN = {
     "sha256": WORLD["sha256"],
     "engine": "trivy",
 }
-PROTECTED = {WORLD[name] for name in ("registryId", "scanId", "keyId", "adminKeyId")}
+PROTECTED = {WORLD[name] for name in ("registryId", "scanId", "keyId", "adminKeyId", "agentId")}
 calls = itertools.count()
 
 
@@ -42,7 +42,8 @@ def before_call(context, case, kwargs):
     case.headers["CF-Connecting-IP"] = f"10.{128 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
     parameters = case.path_parameters or {}
     # another method of scanning would revoke the sensor's key
-    if case.method in ("DELETE", "PUT") and "Runners" not in (case.operation.tags or []):
+    is_sensor = case.operation.path.startswith("/api/sensors/") and case.method == "POST"
+    if (case.method in ("DELETE", "PUT") or is_sensor) and "Runners" not in (case.operation.tags or []):
         for name, value in parameters.items():
             if value in PROTECTED:
                 parameters[name] = "00000000000000000000"

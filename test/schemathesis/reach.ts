@@ -49,7 +49,7 @@ async function reachRefusals(call: Call, operation: Operation, world: Furnished)
   const key = keyFor(operation, world)
   const body = method === 'GET' || method === 'DELETE' ? undefined : {}
   const path = somewhere(operation, RANDOM_ID)
-  const wrongKey = operation.role === 'runner' ? world.adminKey : world.sensorKey
+  const wrongKey = operation.role === 'runner' ? world.viewerKey : world.sensorKey
   if (statuses.includes(401)) await call(method, path, { body })
   if (statuses.includes(403)) await call(method, path, { key: wrongKey, body })
   await call(method, path, { key, body })
@@ -152,7 +152,11 @@ async function createTwice(call: Call, { adminKey: key }: Furnished): Promise<vo
 async function speakAsRunner(call: Call, world: Furnished): Promise<void> {
   const { sensorKey: key, agentId, job } = world
   const jobs = [{ id: job.id, fence: job.lease.fence }]
-  await call('POST', '/api/agent/register', { key, body: registration() })
+  const registered = await call('POST', '/api/agent/register', { key, body: registration() })
+  const sensor = `/api/sensors/${registered.body.agentId}`
+  for (const path of ['/api/sensors', sensor]) await call('GET', path, { key: world.adminKey })
+  for (const verb of ['disable', 'enable']) await call('POST', `${sensor}/${verb}`, { key: world.adminKey })
+  await call('DELETE', sensor, { key: world.adminKey })
   await call('POST', '/api/agent/heartbeat', { key, body: { agentId } })
   await call('POST', '/api/agent/heartbeat', { key, body: { agentId, jobs } })
   await call('GET', `/api/agent/jobs?agentId=${agentId}`, { key })
@@ -175,9 +179,13 @@ async function speakAsRunner(call: Call, world: Furnished): Promise<void> {
   await upload(result(fence), { 'Content-Type': 'text/plain' })
   await upload(TOO_LARGE)
   await upload(result(fence))
+  const { fence: _fence, ...own } = result(fence)
+  const ref = next.scan.imageRef
+  await upload({ ...own, scan: { ...own.scan, id: 'of-its-own' }, image: { ...own.image!, ref } })
   const say = (id: string, lease: number) =>
     call('POST', `/api/agent/jobs/${id}/status`, { key, body: { status: 'completed', fence: lease } })
   await say(next.id, fence)
+  await call('POST', `/api/agent/jobs/${RANDOM_ID}/status`, { key, body: { status: 'failed' } })
   await say(next.id, fence + 1)
 }
 

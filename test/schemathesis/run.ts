@@ -46,7 +46,7 @@ export async function runSchemathesis(
   try {
     const args = [
       ...['run', options.document, '--url', options.origin, '--checks', CHECKS.join(',')],
-      ...['--seed', String(options.seed), '--max-examples', String(options.examples), '--workers', '2'],
+      ...['--seed', String(options.seed), '--max-examples', String(options.examples), '--workers', '1'],
       ...['--generation-database', 'none', '--no-shrink', '--continue-on-failure', '--no-color'],
       ...['--request-timeout', '30', '--suppress-health-check', 'all', '--warnings', 'off'],
     ]

@@ -29,8 +29,12 @@ function members(value: unknown): Members {
 
 const STORABLE = /^[\x01-\x7f]*$/
 
+/** Counted as the schemas count: a surrogate pair is one character. */
+const isLonger = (value: string, max: number): boolean =>
+  value.length > max && (value.length > 2 * max || [...value].length > max)
+
 function text(value: unknown, max: number): string {
-  if (typeof value !== 'string' || value.length > max) throw INVALID
+  if (typeof value !== 'string' || isLonger(value, max)) throw INVALID
   return STORABLE.test(value) ? value : storable(value)
 }
 

@@ -12,9 +12,9 @@ const KINDS = {
   false: ['accepted', 'dangling', 'failed', 'invalid', 'refused'],
 }
 
-it.each(FORMATS.map((format) => [format.name, format] as const))(
-  'every generated upload of the format %s is refused, found invalid or taken: no layer without storage breaks',
-  async (name, format) => {
+it.each(FORMATS.map((format) => [format.cases, format.name, format] as const))(
+  `each of %i generated uploads (%s) of seed ${SEED} is refused, found invalid or taken: no layer without storage breaks`,
+  async (_, name, format) => {
     const document = format.document(TERMS)
     expect((await decide(JSON.stringify(document), TERMS, format)).verdict).toBe('accepted')
     const tally: Record<string, number> = {}

@@ -75,9 +75,9 @@ async function goAll(claimed: ClaimedJob, format: Format, tally: Record<string, 
   expect((await lookAt(claimed)).rows).toEqual(known.rows)
 }
 
-it.each(FORMATS.map((format) => [format.name, format] as const))(
-  'a generated upload of the format %s is refused, ends its scan FAILED and changes nothing, or is applied whole',
-  async (name, format) => {
+it.each(FORMATS.map((format) => [Math.ceil(format.cases / EVERY), format.name, format] as const))(
+  `each of %i generated uploads (%s) of seed ${SEED} is refused, ends its scan FAILED and changes nothing, or is applied whole`,
+  async (_, name, format) => {
     const tally: Record<string, number> = {}
     await goAll(format.isPlain ? await aPlainJob() : await aLeasedJob(), format, tally)
     console.log(`fuzz ingest, ${name}: ${Math.ceil(format.cases / EVERY)} cases, ${JSON.stringify(tally)}`)

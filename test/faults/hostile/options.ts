@@ -9,5 +9,3 @@ export const SEED = numberOf('HG_FUZZ_SEED', 20_261_128)
 
 /** Of the same cases, every so many-th goes the whole way. */
 export const EVERY = 10
-
-console.log(`fuzz: seed ${SEED}, ${CASES} generated uploads (HG_FUZZ_SEED, HG_FUZZ_CASES)`)

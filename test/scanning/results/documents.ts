@@ -26,6 +26,8 @@ export const ODD: unknown[] = [
   ...[
     'x'.repeat(64),
     'x'.repeat(65),
+    '💥'.repeat(64),
+    '💥'.repeat(65),
     'x'.repeat(513),
     'é'.repeat(4097),
     'sha256:00',
