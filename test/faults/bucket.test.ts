@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { Env } from '../../src/env.ts'
 import { newId } from '../../src/ids.ts'
 import { anOrganization } from '../world.ts'
@@ -14,8 +14,6 @@ const ORGANIZATIONS = 25 // more than one sweep asks
 let system: System
 
 beforeAll(() => {
-  for (const level of ['error', 'info', 'warn', 'log'] as const)
-    vi.spyOn(console, level).mockImplementation(() => {})
   system = new System(Date.now())
 })
 

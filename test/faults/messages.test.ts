@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers'
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Env } from '../../src/env.ts'
 import type { WorkMessage } from '../../src/queue.ts'
 import { mixed } from '../risk/results.ts'
@@ -17,8 +17,6 @@ const DEAD = 'harborguard-dead-letters'
 let system: System
 
 beforeAll(() => {
-  for (const level of ['error', 'info', 'warn', 'log'] as const)
-    vi.spyOn(console, level).mockImplementation(() => {})
   system = new System(Date.now())
 })
 

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { Job } from '../../src/scanning/sensors/protocol.ts'
 import { LEASE_SECONDS, MAX_LEASES } from '../../src/scanning/sensors/protocol.ts'
 import { BUILT, DAY } from '../risk/results.ts'
@@ -13,8 +13,6 @@ const PAST_LEASE = (LEASE_SECONDS + 1) * 1000
 let system: System
 
 beforeAll(() => {
-  vi.spyOn(console, 'error').mockImplementation(() => {})
-  vi.spyOn(console, 'info').mockImplementation(() => {})
   system = new System(Date.now())
 })
 

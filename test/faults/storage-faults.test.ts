@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { canonicalState } from './canonical.ts'
 import { type FaultKind, failing, noFaults } from './faulty-bindings.ts'
 import { contradictions } from './invariants.ts'
@@ -48,8 +48,6 @@ describe(`a call of the storage that fails (HG_FAULT_SEED=${SEED})`, () => {
   let system: System
 
   beforeAll(() => {
-    vi.spyOn(console, 'error').mockImplementation(() => {})
-    vi.spyOn(console, 'info').mockImplementation(() => {})
     system = new System(Date.now())
   })
 

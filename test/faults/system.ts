@@ -14,6 +14,7 @@ export const MINUTE = 60_000
 const SWEPT_AFTER = 25 * 60 * MINUTE // beyond what the sweep leaves alone
 const MAX_RETRIES = 5 // as wrangler.toml says
 const BATCH = 10
+const LEVELS = ['error', 'warn', 'info'] as const // of the Worker's log: faults make it long
 const MAX_ROUNDS = 200 // of a queue that is drained
 
 interface Queued {
@@ -37,6 +38,7 @@ export class System {
 
   constructor(start: number) {
     vi.useFakeTimers({ toFake: ['Date'], now: start })
+    for (const level of LEVELS) vi.spyOn(console, level).mockImplementation(() => {})
     const sendBatch = async (batch: Iterable<{ body: WorkMessage }>) => {
       for (const { body } of batch) this.queue.push({ body, attempts: 1 })
     }

@@ -13,9 +13,6 @@ const WITNESS = [
   `CREATE TRIGGER witness_grant AFTER UPDATE ON jobs WHEN new.fence <> old.fence BEGIN
      INSERT INTO witness (org, event, id, fence)
      VALUES (new.org, CASE WHEN old.state = 'queued' THEN 'granted' ELSE 'taken away' END, new.id, new.fence); END`,
-  `CREATE TRIGGER witness_loss AFTER UPDATE ON jobs WHEN old.state = 'leased' AND new.state = 'queued' BEGIN
-     INSERT INTO witness (org, event, id, fence)
-     VALUES (new.org, CASE WHEN old.lease_until <= new.updated_at THEN 'expired' ELSE 'given back' END, new.id, new.fence); END`,
   `CREATE TRIGGER witness_upload AFTER UPDATE ON jobs WHEN new.state = 'uploaded' AND old.state <> 'uploaded' BEGIN
      INSERT INTO witness (org, event, id, fence) VALUES (new.org, 'accepted', new.id, new.fence); END`,
   `CREATE TRIGGER witness_apply AFTER UPDATE ON jobs WHEN old.state = 'uploaded' AND new.state = 'done' AND new.progress = 100 BEGIN
@@ -25,7 +22,7 @@ const WITNESS = [
 ]
 
 export interface Witnessed {
-  event: 'granted' | 'taken away' | 'expired' | 'given back' | 'accepted' | 'applied' | 'ended'
+  event: 'granted' | 'taken away' | 'accepted' | 'applied' | 'ended'
   id: string
   fence: number | null
 }

@@ -109,14 +109,21 @@ describe('An upload', () => {
   it.each([
     ['longer than announced', (size: number) => size - 7],
     ['shorter than announced', (size: number) => size + 7],
-    ['announced as less than nothing', () => -1],
-    ['announced as nothing', () => 0],
-    ['announced as no number', () => Number.NaN],
   ])('that is %s is refused and changes nothing', async (_, announced) => {
     const before = await rowsOf(world.organization)
     const body = large()
     expect(await send(streamed(body), String(announced(body.length)))).toBe('BAD_REQUEST')
     expect([await rowsOf(world.organization), await objects()]).toEqual([before, []])
+  })
+
+  it.each([
+    ['less than nothing', -1],
+    ['nothing', 0],
+    ['no number', Number.NaN],
+  ])('that is announced as %s is stored whole: a sensor never sends it again', async (_, announced) => {
+    const body = large()
+    expect(await send(streamed(body), String(announced))).toBeNull()
+    expect(await objects()).toHaveLength(1)
   })
 
   it('that breaks off is refused and changes nothing', async () => {

@@ -77,8 +77,11 @@ describe('scans over HTTP', () => {
     const { host } = await connected(ours, 'basic')
     const runner = await aHttpRunner()
     await poll(runner) // takes back the hints that other tests left
-    await dispatched(ours, `${host}/team/app:1.0`)
-    const claimed = await runner.get(`/api/agent/jobs?agentId=${runner.agentId}`)
+    const scanId = await dispatched(ours, `${host}/team/app:1.0`)
+    const pollAgain = () => runner.get(`/api/agent/jobs?agentId=${runner.agentId}`)
+    let claimed = await pollAgain()
+    for (let left = 5; left > 0 && !claimed.body.jobs[0]?.id.includes(scanId); left--)
+      claimed = await pollAgain()
     const job = claimed.body.jobs[0] as Job
     expect(job.credentials).toEqual(expect.any(String))
     const heartbeat = await runner.post('/api/agent/heartbeat', {

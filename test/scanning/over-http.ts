@@ -25,6 +25,7 @@ export async function aHttpRunner(key?: string): Promise<HttpRunner> {
     scannerVersions: { trivy: '0.69', grype: '0.104', syft: '1.38' },
     capabilities: ['scan', 'lease', 'blobs', 'progress', 'sealed-credentials'],
     protocolVersion: 1,
+    concurrency: 8,
     publicKey: { kty: 'EC', crv: 'P-256', x, y },
     extra: 'members that this server does not know are ignored',
   })

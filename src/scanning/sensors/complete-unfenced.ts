@@ -16,7 +16,8 @@ const KEY_WITHOUT_FENCE = 0
  * Takes the result of a job that an agent without leases claimed with this key: once, and the same answer to every
  * repetition. It wins over what was said about the job meanwhile, and over a lease that ran out, as long as nobody
  * else took the job; the result of a job that ended otherwise is answered alike and let go. Storage that does not
- * answer is asked again: the sensor never repeats an upload. Null where the id names no job that this key claimed last.
+ * answer is asked again: the sensor never repeats an upload; the object stays where the outcome is unknown. Null where
+ * the id names no job that this key claimed last.
  */
 export async function completeUnfenced(
   ctx: BaseContext,

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { putUpload, resultKey } from '../../../src/db/blobs.ts'
-import { statement } from '../../../src/db/database.ts'
+import { type Meter, statement } from '../../../src/db/database.ts'
 import type { Env } from '../../../src/env.ts'
 import { jobWireId } from '../../../src/ids.ts'
 import { ingestScan } from '../../../src/scanning/scans/ingest.ts'
@@ -10,13 +10,13 @@ import { jobIdOf, MINUTE, T0, type World } from '../world.ts'
 export const wireIdOf = async (world: World, scanId: string): Promise<string> =>
   jobWireId(world.organization.shard, world.organization.num, await jobIdOf(world, scanId))
 
-/** Hands a document in as the result of a scan's job, whoever claimed it, and has it ingested. */
+/** Hands a document in as the result of a scan's job, whoever claimed it, and has it ingested. Returns what that cost. */
 export async function handIn(
   world: World,
   scanId: string,
   document: unknown,
   at = T0 + MINUTE,
-): Promise<void> {
+): Promise<Meter> {
   const jobId = await jobIdOf(world, scanId)
   const key = resultKey(world.organization.num, jobId, 1, `at-${at}`)
   await putUpload(
@@ -35,4 +35,5 @@ export async function handIn(
     ),
   )
   await ingestScan(ctx, jobId)
+  return ctx.directory.meter
 }

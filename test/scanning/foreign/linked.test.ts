@@ -127,6 +127,31 @@ describe('the result of a job as an envelope 1.0', () => {
     expect(after.every(({ packageType }) => packageType !== 'generic')).toBe(true)
   })
 
+  it('that says the same again writes a few rows, and none of packages, links, matches and exclusions', async () => {
+    const world = await aWorld('sensor')
+    await scanned(world, { digest: DIGEST })
+    const tables = [
+      'packages',
+      'artifact_packages',
+      'matches',
+      'overrides',
+      'vulnerabilities',
+      'artifact_locations',
+    ]
+    const stored = () =>
+      Promise.all(
+        tables.map((table) => world.rows(`SELECT * FROM ${table} WHERE org = ?`, world.organization.num)),
+      )
+    const before = await stored()
+    const scanId = await aScan(world, { at: T0 + 10 * MINUTE })
+    const id = await wireIdOf(world, scanId)
+    const document = sensorEnvelope({ id, ref: 'x', ...REPORTS, digest: DIGEST })
+    const { roundTrips, rowsWritten } = await handIn(world, scanId, document, T0 + 11 * MINUTE)
+    expect(await stored()).toEqual(before)
+    expect(roundTrips).toBeLessThanOrEqual(6) // handing in; job; registry; its rows; what is known; the batch
+    expect(rowsWritten).toBeLessThanOrEqual(20)
+  })
+
   it('about another job changes nothing', async () => {
     const world = await aWorld('sensor')
     const scanId = await scanned(world, { id: 'another-job' })

@@ -205,6 +205,18 @@ describe("a stand-alone upload with a sensor's key", () => {
     expect(await scanOf(ours, body.scanId)).toMatchObject({ status: 'COMPLETE' })
   })
 
+  it('to a registry that is being removed is refused, and nothing of it is left', async () => {
+    const { ours, registry, sensor } = await aSensor()
+    await ours.db.run({
+      sql: "UPDATE registries SET status = 'DELETING' WHERE org = ? AND id = ?",
+      params: [ours.organization.num, registry.id],
+    })
+    expect(refused(await upload(sensor, envelope(`${registry.host}/team/app:1.0`)))).toMatchObject({
+      status: 409,
+    })
+    expect((await ours.get('/api/scans')).body.meta.total).toBe(0)
+  })
+
   it('costs three round trips and a bounded number of rows, the repetition two and none written', async () => {
     const { registry, sensor } = await aSensor()
     const document = envelope(`${registry.host}/team/app:1.0`)
