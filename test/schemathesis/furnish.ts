@@ -82,7 +82,13 @@ export function registration() {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const { kty, crv, x, y } = publicKey.export({ format: 'jwk' })
   return {
-    ...{ name: 'runner', version: '1.0.0', capabilities: [...CAPABILITIES], publicKey: { kty, crv, x, y } },
+    ...{
+      name: 'runner',
+      version: '1.0.0',
+      capabilities: [...CAPABILITIES],
+      publicKey: { kty, crv, x, y },
+      concurrency: 64,
+    },
     scannerVersions: Object.fromEntries(ENGINES.map((engine) => [engine, '1.0.0'])),
   }
 }

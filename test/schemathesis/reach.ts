@@ -157,6 +157,8 @@ async function speakAsRunner(call: Call, world: Furnished): Promise<void> {
   for (const path of ['/api/sensors', sensor]) await call('GET', path, { key: world.adminKey })
   for (const verb of ['disable', 'enable']) await call('POST', `${sensor}/${verb}`, { key: world.adminKey })
   await call('DELETE', sensor, { key: world.adminKey })
+  await call('GET', `/api/agent/jobs?agentId=${registered.body.agentId}`, { key })
+  await call('GET', '/api/agent/jobs?wait=x', { key })
   await call('POST', '/api/agent/heartbeat', { key, body: { agentId } })
   await call('POST', '/api/agent/heartbeat', { key, body: { agentId, jobs } })
   await call('GET', `/api/agent/jobs?agentId=${agentId}`, { key })
@@ -186,6 +188,7 @@ async function speakAsRunner(call: Call, world: Furnished): Promise<void> {
     call('POST', `/api/agent/jobs/${id}/status`, { key, body: { status: 'completed', fence: lease } })
   await say(next.id, fence)
   await call('POST', `/api/agent/jobs/${RANDOM_ID}/status`, { key, body: { status: 'failed' } })
+  await call('POST', `/api/agent/jobs/${next.id}/status`, { key, body: TOO_LARGE })
   await say(next.id, fence + 1)
 }
 
