@@ -34,7 +34,7 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**'],
+    exclude: ['test/node/**', 'test/e2e/**', 'test/bench/**', 'test/schemathesis/**'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 20_000,
     silent: 'passed-only', // the Worker's log lines stand beside what failed

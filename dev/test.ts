@@ -8,6 +8,7 @@ import { printCheck, runChecks } from './checks.ts'
 const SUITES = [
   { name: 'pure and Node', config: 'vitest.node.config.ts' },
   { name: 'behaviour, contract and protocol (workerd)', config: 'vitest.config.ts' },
+  { name: 'OpenAPI document (schemathesis)', config: 'vitest.openapi.config.ts' },
   { name: 'end to end', config: 'vitest.e2e.config.ts' },
 ]
 

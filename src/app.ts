@@ -86,10 +86,12 @@ const honoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
 /** 405 with `Allow` where the path exists with other methods; operator paths never admit that they exist. */
 function unknownRoute(path: string): Problem {
-  const methods = endpoints
-    .filter(({ face, route }) => !face.hidden && matches(route.path, path))
+  const found = endpoints.filter(({ face, route }) => !face.hidden && matches(route.path, path))
+  if (found.length === 0) return problem('NOT_FOUND', 'Route not found')
+  const isLiteral = found.some(({ route }) => route.path === path)
+  const methods = found
+    .filter(({ route }) => !isLiteral || route.path === path)
     .map(({ route }) => route.method.toUpperCase())
-  if (methods.length === 0) return problem('NOT_FOUND', 'Route not found')
   return problem('METHOD_NOT_ALLOWED', undefined, { headers: { Allow: [...new Set(methods)].join(', ') } })
 }
 

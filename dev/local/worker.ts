@@ -1,6 +1,8 @@
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fingerprint } from './fingerprint.ts'
+import { plainLine } from './plain-line.ts'
 import { freePort } from './ports.ts'
 import type { Processes } from './processes.ts'
 import type { LocalState } from './state.ts'
@@ -59,8 +61,12 @@ export async function startWorker(
     { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', CI: 'true' } },
   )
   const log = createWriteStream(join(state.dir, 'worker.log'), { mode: 0o600 })
-  child.stdout!.pipe(log, { end: false })
-  child.stderr!.pipe(log, { end: false })
+  for (const output of [child.stdout!, child.stderr!]) {
+    createInterface({ input: output }).on('line', (line) => {
+      const plain = plainLine(line)
+      if (plain !== null && !log.writableEnded) log.write(`${plain}\n`)
+    })
+  }
   const url = `http://127.0.0.1:${port}`
   const died = new Promise<never>((_, reject) =>
     child.once('exit', (code) =>

@@ -61,12 +61,11 @@ export async function putUploadInParts(
   key: string,
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): Promise<void> {
-  const upload = await env.ARTIFACTS.createMultipartUpload(key, {
-    httpMetadata: { contentType: 'application/json' },
-  })
+  const httpMetadata = { contentType: 'application/json' }
+  const upload = await reaching('bucket', env.ARTIFACTS.createMultipartUpload(key, { httpMetadata }))
   const stored: R2UploadedPart[] = []
   const store = async (part: Uint8Array<ArrayBuffer>) => {
-    stored.push(await upload.uploadPart(stored.length + 1, part))
+    stored.push(await reaching('bucket', upload.uploadPart(stored.length + 1, part)))
   }
   try {
     let part = new Uint8Array(PART_BYTES)
@@ -84,7 +83,7 @@ export async function putUploadInParts(
       }
     }
     if (filled > 0) await store(part.subarray(0, filled))
-    await upload.complete(stored)
+    await reaching('bucket', upload.complete(stored))
   } catch (error) {
     await upload.abort().catch(() => {})
     throw error

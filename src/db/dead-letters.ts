@@ -65,6 +65,11 @@ export const waitingLetters = (kind: string, limit: number): Statement =>
     limit,
   )
 
+/** When letters died that nobody replayed, of every organization of a shard. */
+export const UNREPLAYED: Statement = statement(
+  'SELECT died_at AS at FROM dead_letters INDEXED BY dead_letters_waiting WHERE replayed_at IS NULL',
+)
+
 /**
  * Promises these letters' messages again. The first statement returns those that this call took: of two calls one
  * takes each letter, and one that was taken is not taken again until it dies again.

@@ -107,7 +107,7 @@ function response({ description, schema, mediaTypes, headers }: ResponseContract
   return {
     description,
     ...(types.length > 0 && {
-      content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.string() }])),
+      content: Object.fromEntries(types.map((type) => [type, { schema: schema ?? z.unknown() }])),
     }),
     ...(headers && Object.keys(headers).length > 0 && { headers: headersOf(headers) }),
   }
@@ -129,7 +129,8 @@ export function problemsByStatus({
   if (route.body)
     codes.add('BAD_REQUEST').add('VALIDATION_ERROR').add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE')
   if (route.query) codes.add('VALIDATION_ERROR')
-  if (route.params) codes.add('NOT_FOUND').add('VALIDATION_ERROR')
+  if (route.params) codes.add('VALIDATION_ERROR')
+  if (route.params && access.kind !== 'agent') codes.add('NOT_FOUND') // a runner is told of a lost lease
   if (route.idempotency) codes.add('CONFLICT').add('VALIDATION_ERROR')
   if (route.rateLimit) codes.add('RATE_LIMITED')
   const byStatus = new Map<number, ProblemCode[]>()

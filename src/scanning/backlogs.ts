@@ -1,12 +1,13 @@
 import { type Statement, statement } from '../db/database.ts'
-import { LIVENESS } from './bounds.ts'
+import { BEHIND_MARK } from './labelled-pools.ts'
+import { isLiveSql } from './live-runners.ts'
 
 const MOST_POOLS = 50 // sensors' pools that a look lists
 
-/** Jobs that wait for a cloud runner, in the order of claims. */
+/** Jobs that wait for a cloud runner, in the order of claims; behind them those that ask for labels. */
 export const CLOUD_QUEUE: Statement = statement(
-  `SELECT created_at AS at FROM jobs INDEXED BY jobs_claim WHERE state = 'queued' AND pool = 'cloud'
-    ORDER BY priority, rank, created_at, id`,
+  `SELECT created_at AS at FROM jobs INDEXED BY jobs_claim
+    WHERE state = 'queued' AND pool >= 'cloud' AND pool < 'cloud${BEHIND_MARK}' ORDER BY pool, priority, rank, created_at, id`,
 )
 
 /** Results that arrived and are not ingested yet. */
@@ -31,14 +32,14 @@ export const overdueScans = (now: number): Statement =>
     now,
   )
 
-/** Registries whose sensors have jobs waiting, and since when the next one does; the first 50. Their ids sort behind "cloud". */
+/** Pools of sensors (ids of registries, with labels) with jobs waiting, and since when the next one does; the first 50. */
 export const SENSOR_QUEUES: Statement = statement(
   `WITH RECURSIVE waiting(pool) AS (
-     SELECT min(pool) FROM jobs INDEXED BY jobs_claim WHERE state = 'queued' AND pool > 'cloud'
+     SELECT min(pool) FROM jobs INDEXED BY jobs_claim WHERE state = 'queued' AND pool >= 'cloud${BEHIND_MARK}'
      UNION ALL
      SELECT (SELECT min(j.pool) FROM jobs j INDEXED BY jobs_claim WHERE j.state = 'queued' AND j.pool > waiting.pool)
        FROM waiting WHERE waiting.pool IS NOT NULL)
-   SELECT pool AS registryId,
+   SELECT pool,
           (SELECT j.created_at FROM jobs j INDEXED BY jobs_claim WHERE j.state = 'queued' AND j.pool = waiting.pool
             ORDER BY j.priority, j.rank, j.created_at, j.id LIMIT 1) AS oldestAt
      FROM waiting WHERE pool IS NOT NULL LIMIT ${MOST_POOLS}`,
@@ -51,9 +52,9 @@ export const cloudRunners = (now: number): Statement[] => [
   statement(
     `SELECT version, count(*) AS alive
        FROM (SELECT version FROM agents INDEXED BY agents_of_registry
-              WHERE org IS NULL AND registry_id IS NULL AND last_heartbeat_at > ? LIMIT ${MOST_RUNNERS})
+              WHERE org IS NULL AND registry_id IS NULL AND ${isLiveSql(now).sql}
+                AND disabled_at IS NULL AND removed_at IS NULL LIMIT ${MOST_RUNNERS})
       GROUP BY version`,
-    now - LIVENESS,
   ),
   statement(
     `SELECT max(last_heartbeat_at) AS at FROM agents INDEXED BY agents_of_registry WHERE org IS NULL AND registry_id IS NULL`,

@@ -13,6 +13,9 @@ export const poolWithLabels = (pool: string, labels: readonly string[]): string 
 /** The pool without labels: what runners are known by, and what is told that there is work. */
 export const plainPool = (pool: string): string => pool.split(MARK)[0]!
 
+/** Where runners of an organization's own key wait: they may have the jobs of every registry that sensors scan. */
+export const poolOfOrganization = (organizationId: string): string => `sensors-of-${organizationId}`
+
 /** The labels that a pool's jobs ask for. */
 export const labelsOfPool = (pool: string): string[] => {
   const mark = pool.indexOf(MARK)

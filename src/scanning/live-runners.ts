@@ -1,5 +1,5 @@
-import { type Database, type Statement, statement } from '../db/database.ts'
-import { raw } from '../db/sql.ts'
+import type { Database, Statement } from '../db/database.ts'
+import { raw, sql } from '../db/sql.ts'
 import { LIVENESS, WARM_UP } from './bounds.ts'
 import { engineBits, neededBits, offeredBits } from './engine-bits.ts'
 import { hasLabels } from './labelled-pools.ts'
@@ -28,7 +28,7 @@ export const isLiveSql = (now: number): Statement =>
   raw(`last_heartbeat_at > ${now - WARM_UP} AND (last_heartbeat_at > ${now - LIVENESS}
     OR (registered_at > ${now - WARM_UP} AND instr(capabilities, '"lease"') = 0))`)
 
-/** The live runners that may take jobs of a pool: of the cloud where `org` is null, else a registry's sensors. */
+/** The live runners that may take jobs of a pool: of the cloud where `org` is null, else a registry's and an organization's sensors. */
 export async function liveRunners(
   directory: Database,
   org: number | null,
@@ -36,15 +36,13 @@ export async function liveRunners(
   now: number,
   limit: number,
 ): Promise<LiveRunner[]> {
+  const alive = (registry: string | null) =>
+    sql`SELECT scanner_versions, labels FROM agents INDEXED BY agents_of_registry
+         WHERE org IS ${org} AND registry_id IS ${registry} AND ${isLiveSql(now)}
+           AND disabled_at IS NULL AND removed_at IS NULL`
+  const ofOrganization = registryId === null ? raw('') : sql`UNION ALL ${alive(null)}`
   const rows = await directory.all<{ scanner_versions: string; labels: string }>(
-    statement(
-      `SELECT scanner_versions, labels FROM agents INDEXED BY agents_of_registry
-        WHERE org IS ? AND registry_id IS ? AND ${isLiveSql(now).sql} AND disabled_at IS NULL AND removed_at IS NULL
-        ORDER BY last_heartbeat_at DESC LIMIT ?`,
-      org,
-      registryId,
-      limit,
-    ),
+    sql`${alive(registryId)} ${ofOrganization} LIMIT ${limit}`,
   )
   return rows.map(({ scanner_versions, labels }) => ({
     offered: offeredBy(scanner_versions),

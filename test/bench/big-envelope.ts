@@ -18,6 +18,8 @@ export interface BigEnvelopeFigure {
   findings: number
   answeredMs: number
   readableMs: number
+  /** Processor time of workerd meanwhile. */
+  cpuMs: number
   heapBefore: HeapPeak
   heapPeak: HeapPeak
 }
@@ -44,17 +46,22 @@ export async function measureBigEnvelope(
 }
 
 async function measure(
-  { heap }: InspectedWorker,
+  { heap, cpuMs }: InspectedWorker,
   tenant: Tenant,
   kind: BigEnvelopeFigure['kind'],
   shape: { packages: number; findings: number },
 ): Promise<BigEnvelopeFigure> {
   const claimed = await tenant.claim()
+  const cpuBefore = cpuMs()
   const { result, before, peak } = await heap.peakDuring(() =>
     tenant.deliver(claimed, bigResult(kind, shape)),
   )
   const { uploadBytes, answeredMs, readableMs } = result
-  return { kind, ...shape, uploadBytes, answeredMs, readableMs, heapBefore: before, heapPeak: peak }
+  const cpu = cpuMs() - cpuBefore
+  return {
+    ...{ kind, ...shape, uploadBytes, answeredMs, readableMs, cpuMs: cpu },
+    ...{ heapBefore: before, heapPeak: peak },
+  }
 }
 
 /** Some 250 bytes a package. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,8 @@ export interface InspectedWorker extends Pick<BenchServer, 'origin' | 'operatorT
   /** What the Worker printed. */
   output(): string
   heap: HeapWatch
+  /** Processor time of workerd so far: the Worker's own, and that of the simulated D1, R2 and queues. */
+  cpuMs(): number
   close(): Promise<void>
 }
 
@@ -51,11 +53,33 @@ export async function startInspectedWorker(root: string): Promise<InspectedWorke
       (await fetch(new URL('/api/health', origin)).catch(() => null))?.ok ? true : null,
     )
     const heap = await watchHeap(`ws://127.0.0.1:${inspector}/ws`)
-    return { origin, operatorToken, heap, output: () => printed, close }
+    return { origin, operatorToken, heap, cpuMs: () => cpuOf(child.pid!), output: () => printed, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+const TICK_MS = 10 // of /proc/PID/stat
+
+/** Processor time of a process's descendants named workerd. */
+function cpuOf(root: number): number {
+  const stats = readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return []
+    try {
+      const [, name, rest] = /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))!
+      const fields = rest!.split(' ')
+      return [
+        { pid: Number(pid), name, parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) },
+      ]
+    } catch {
+      return [] // it ended meanwhile
+    }
+  })
+  const parents = new Map(stats.map(({ pid, parent }) => [pid, parent]))
+  const isBelow = (pid: number): boolean => pid === root || (pid > 1 && isBelow(parents.get(pid) ?? 0))
+  const ticks = stats.filter(({ pid, name }) => name === 'workerd' && isBelow(pid)).map((stat) => stat.ticks)
+  return TICK_MS * ticks.reduce((sum, each) => sum + each, 0)
 }
 
 function run(cwd: string, args: string[]): Promise<void> {
@@ -77,8 +101,11 @@ const freePort = () =>
   })
 
 export interface HeapPeak {
-  /** Bytes that were reachable, by a collection before each sample, and what lay outside of the heap in buffers. */
+  /** Bytes that were reachable, by a collection before the sample. */
+  liveBytes: number
+  /** Bytes of the heap in use, garbage included. */
   usedBytes: number
+  /** Bytes outside of the heap: what typed arrays and streams hold. */
   buffersBytes: number
   samples: number
 }
@@ -92,6 +119,8 @@ interface Usage {
   usedSize: number
   backingStorageSize?: number
 }
+
+const COLLECT_EVERY = 10 // samples
 
 async function watchHeap(url: string): Promise<HeapWatch> {
   const socket = new WebSocket(url, { headers: { Origin: 'http://localhost' } } as never)
@@ -112,13 +141,14 @@ async function watchHeap(url: string): Promise<HeapWatch> {
       socket.send(JSON.stringify({ id, method }))
     })
   const sample = async (peak: HeapPeak) => {
-    await call('HeapProfiler.collectGarbage')
+    const collects = peak.samples++ % COLLECT_EVERY === 0
+    if (collects) await call('HeapProfiler.collectGarbage')
     const { usedSize, backingStorageSize = 0 } = (await call('Runtime.getHeapUsage')) as Usage
+    if (collects) peak.liveBytes = Math.max(peak.liveBytes, usedSize)
     peak.usedBytes = Math.max(peak.usedBytes, usedSize)
     peak.buffersBytes = Math.max(peak.buffersBytes, backingStorageSize)
-    peak.samples++
   }
-  const none = (): HeapPeak => ({ usedBytes: 0, buffersBytes: 0, samples: 0 })
+  const none = (): HeapPeak => ({ liveBytes: 0, usedBytes: 0, buffersBytes: 0, samples: 0 })
   await call('Runtime.enable')
   await call('HeapProfiler.enable')
   return {
@@ -131,7 +161,7 @@ async function watchHeap(url: string): Promise<HeapWatch> {
       })
       while (!isDone) {
         await sample(peak)
-        await new Promise((resolve) => setTimeout(resolve, 20))
+        await new Promise((resolve) => setTimeout(resolve, 5))
       }
       return { result: await running, before, peak }
     },

@@ -33,7 +33,8 @@ export interface BenchServer {
   close(): Promise<void>
 }
 
-export async function startServer(root: string): Promise<BenchServer> {
+/** `vars` are added to those of wrangler.toml. */
+export async function startServer(root: string, vars: Record<string, string> = {}): Promise<BenchServer> {
   const operatorToken = randomBytes(32).toString('base64')
   const rootKeys = { active: 'bench', keys: { bench: randomBytes(32).toString('base64') } }
   const options = (metered: boolean): TestHarnessOptions => ({
@@ -41,7 +42,7 @@ export async function startServer(root: string): Promise<BenchServer> {
     workers: [
       {
         configPath: 'wrangler.toml',
-        vars: { EXPOSE_D1_METER: String(metered), LOG_LEVEL: metered ? 'info' : 'warn' },
+        vars: { ...vars, EXPOSE_D1_METER: String(metered), LOG_LEVEL: metered ? 'info' : 'warn' },
         secrets: { OPERATOR_TOKEN: operatorToken, ROOT_KEYS: JSON.stringify(rootKeys) },
       },
       { config: floorConfig() },

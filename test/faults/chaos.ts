@@ -183,7 +183,10 @@ export class Chaos {
     const { now } = this.system
     worker.job = await worker.runner.poll()
     worker.done = 0
-    if (!worker.job) return
+    if (!worker.job) {
+      worker.pausedUntil = now + this.dice('idle', index) * 6 * TURN
+      return
+    }
     const { id, lease } = worker.job
     const until = now + lease.seconds * 1000
     worker.grant = { job: id, fence: lease.fence, from: this.system.now, until }

@@ -70,7 +70,7 @@ export class Story {
       }
       const left = await unfinished(this.tenant)
       if (Object.values(left).every((count) => count === 0)) return this.system.sweepObjects()
-      step = JSON.stringify(left) === before ? step * 2 : STEP
+      step = JSON.stringify(left) === before ? step * 4 : STEP
       before = JSON.stringify(left)
       this.system.advance(step)
       await this.runner.renew(null)

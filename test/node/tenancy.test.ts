@@ -10,8 +10,11 @@ const WITHOUT_ORGANIZATION: Record<string, string> = {
   'src/inventory/registries/sweeps.ts': 'a sweep over every organization of a shard',
   'src/risk/findings/look-around.ts': 'the registry number of the artifact that is being ingested',
   'src/scanning/backlogs.ts': 'counts and ages over every organization of a shard, for operators',
+  'src/scanning/sensors/calling-agent.ts': 'an agent of the credential that the request presented',
+  'src/scanning/sensors/claim.ts': 'what the agent that polls holds, over every organization of its pool',
   'src/scanning/sensors/expire-leases.ts': 'a sweep over every organization of a shard',
-  'src/scanning/sensors/runner-identity.ts': 'an agent of the credential that the request presented',
+  'src/scanning/sensors/register.ts': 'agents of the credential that the request presented',
+  'src/scanning/sensors/take-job.ts': 'pools over every organization; a sensor claims in its own alone',
   'src/scanning/sweeps.ts': 'sweeps over every organization of a shard',
 }
 

@@ -103,14 +103,21 @@ describe('the state of the service', () => {
     expect(codesOf(change)).toEqual([state, reasons])
   })
 
-  it.each(BACKLOGS)('%s degrades it when its oldest is older than its limit, not before', (backlog) => {
-    const { age, code } = LIMITS[backlog]
-    expect(codesOf({ shards: [waiting('00', backlog, age)] })).toEqual(['ok', []])
-    expect(codesOf({ shards: [aShard('00'), waiting('01', backlog, age + 1)] })).toEqual([
-      'degraded',
-      [`${code}@01`],
-    ])
+  it('dead letters are a notice', () => {
+    expect(codesOf({ shards: [waiting('00', 'deadLetters', 1)] })).toEqual(['ok', ['dead_letters@00']])
   })
+
+  it.each(BACKLOGS.filter((name) => name !== 'deadLetters'))(
+    '%s degrades it when its oldest is older than its limit, not before',
+    (backlog) => {
+      const { age, code } = LIMITS[backlog]
+      expect(codesOf({ shards: [waiting('00', backlog, age)] })).toEqual(['ok', []])
+      expect(codesOf({ shards: [aShard('00'), waiting('01', backlog, age + 1)] })).toEqual([
+        'degraded',
+        [`${code}@01`],
+      ])
+    },
+  )
 
   it('is the worst of its reasons, and each reason has a sentence', () => {
     const shards = [waiting('00', 'outbox', LIMITS.outbox.age * 2), lost('01')]

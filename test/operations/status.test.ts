@@ -65,11 +65,19 @@ async function aBacklog(shard: string, count: number, at: number): Promise<void>
     at,
     numbers,
   )
+  await shardRows(
+    shard,
+    `INSERT INTO dead_letters (id, org, kind, message, attempts, died_at, replayed_at)
+     SELECT 'out' || value, 7, 'scan.ingest', '{}', 6, ?1, NULL FROM json_each(?2)
+     UNION ALL SELECT 'replayed' || value, 7, 'scan.ingest', '{}', 6, ?1 - 1, ?1 FROM json_each(?2)`,
+    at,
+    numbers,
+  )
 }
 
 beforeEach(async () => {
   await emptyPools()
-  for (const table of ['outbox', 'jobs', 'scans'])
+  for (const table of ['outbox', 'jobs', 'scans', 'dead_letters'])
     for (const shard of ['00', '01']) await shardRows(shard, `DELETE FROM ${table}`)
   await directoryDb(bindings, newMeter()).run(statement('DELETE FROM cron_runs'))
 })
@@ -81,13 +89,12 @@ describe('a look at the databases', () => {
     expect(empty.meter.rowsRead).toBeLessThanOrEqual(20)
     const read: number[] = []
     for (const count of [600, 6000]) {
-      await shardRows('00', 'DELETE FROM jobs')
-      await shardRows('00', 'DELETE FROM outbox')
+      for (const table of ['jobs', 'outbox', 'dead_letters']) await shardRows('00', `DELETE FROM ${table}`)
       await aBacklog('00', count, T0 - MINUTE)
       const { facts, meter } = await gather()
       expect(meter.roundTrips).toBe(3)
       const { backlogs, sensorQueues } = facts.shards[0]!
-      for (const name of ['outbox', 'cloudQueue', 'uploads', 'expiredLeases'] as const)
+      for (const name of ['outbox', 'cloudQueue', 'uploads', 'expiredLeases', 'deadLetters'] as const)
         expect([name, backlogs![name]]).toEqual([
           name,
           { count: 500, isAtLeast: true, oldestAt: T0 - MINUTE },
@@ -95,7 +102,7 @@ describe('a look at the databases', () => {
       expect(sensorQueues).toHaveLength(50)
       read.push(meter.rowsRead)
     }
-    expect(read[0]).toBeLessThanOrEqual(4 * 2 * 501 + 4 * 51 + 20)
+    expect(read[0]).toBeLessThanOrEqual(5 * 2 * 501 + 4 * 51 + 20)
     expect(read[1]).toBe(read[0])
   })
 
@@ -105,6 +112,8 @@ describe('a look at the databases', () => {
     const [leased] = [await aScan(world), await aScan(sensors, { image: 'team/s:1' })]
     await (await aRunner()).poll()
     const queued = await aScan(world, { image: 'team/b:1', at: T0 + MINUTE })
+    const labelled = await aScan(world, { image: 'team/c:1', at: T0 + MINUTE })
+    await world.rows("UPDATE jobs SET pool = 'cloud#eu' WHERE id = ?", labelled)
     const later = T0 + 100 * 60 * MINUTE
     const { facts } = await gather({}, later)
     const shard = facts.shards.find(({ name }) => name === world.organization.shard)!
@@ -117,14 +126,14 @@ describe('a look at the databases', () => {
       queued,
     )
     expect(shard.backlogs).toMatchObject({
-      cloudQueue: { count: 1, isAtLeast: false, oldestAt: created!.created_at },
+      cloudQueue: { count: 2, isAtLeast: false, oldestAt: created!.created_at },
       expiredLeases: { count: 1, oldestAt: leaseUntil!.lease_until },
       uploads: { count: 0, oldestAt: null },
     })
     const overdue = facts.shards.reduce((sum, { backlogs }) => sum + backlogs!.overdueScans.count, 0)
-    expect(overdue).toBe(3)
+    expect(overdue).toBe(4)
     const queues = facts.shards.flatMap(({ sensorQueues }) => sensorQueues)
-    expect(queues).toEqual([{ registryId: sensors.registryId, oldestAt: expect.any(Number) }])
+    expect(queues).toEqual([{ pool: sensors.registryId, oldestAt: expect.any(Number) }])
     await world.rows("UPDATE jobs SET state = 'uploaded', uploaded_at = ? WHERE id = ?", T0, leased)
     const after = (await gather({}, later)).facts.shards.find(
       ({ name }) => name === world.organization.shard,
@@ -146,6 +155,13 @@ describe('a look at the databases', () => {
       versions: { '1.0.0': 2 },
       lastHeartbeatAt: T0,
     })
+    const [one] = await directoryDb(bindings, newMeter()).all<{ id: string }>(
+      statement('SELECT id FROM agents'),
+    )
+    await directoryDb(bindings, newMeter()).run(
+      statement('UPDATE agents SET disabled_at = 1 WHERE id = ?', one!.id),
+    )
+    expect((await gather()).facts.runners).toMatchObject({ alive: 1 })
     const late = await gather({}, T0 + 10 * MINUTE)
     expect(late.facts.runners).toEqual({ alive: 0, versions: {}, lastHeartbeatAt: T0 })
   })

@@ -15,6 +15,7 @@ import {
   baseAt,
   complete,
   emptyPools,
+  HOUR,
   jobState,
   MINUTE,
   type Runner,
@@ -79,7 +80,7 @@ describe('concurrency', () => {
   it('forgets a job whose lease ran out', async () => {
     const world = await aWorld()
     await scans(world, 2)
-    const runner = await aRunner()
+    const runner = await aRunner({ concurrency: 1 })
     expect(await runner.poll()).not.toBeNull()
     expect(await runner.poll()).toBeNull()
     expect(await runner.poll(T0 + 3 * MINUTE)).not.toBeNull()
@@ -165,9 +166,10 @@ describe('labels', () => {
   })
 
   it('cost a claim few rows, however many jobs wait for others and however many for itself', async () => {
-    const world = await aWorld()
+    const world = await aWorld('sensor')
+    let clock = 0 // leases of one millisecond are told apart by reading each
     const costs: Record<string, { read: number; written: number; trips: number }>[] = []
-    for (const waiting of [3, 30]) {
+    for (const waiting of [3, 40]) {
       await label(world, 'gpu')
       await scans(world, waiting, `g${waiting}-`)
       await label(world, 'arm')
@@ -179,8 +181,8 @@ describe('labels', () => {
         ['plain', []],
         ['labelled', ['gpu']],
       ] as const) {
-        const base = baseAt(T0)
-        const { identity, agentId } = await aRunner({ labels: [...labels] })
+        const base = baseAt(T0 + clock++)
+        const { identity, agentId } = await aRunner({ world, labels: [...labels], at: T0 - HOUR })
         const job = await claimJob(base, identity, agentId, ALL, { labels, concurrency: 1, unfenced: false })
         expect(job).not.toBeNull()
         const { rowsRead: read, rowsWritten: written, roundTrips: trips } = base.directory.meter
@@ -193,7 +195,7 @@ describe('labels', () => {
       expect(labelled!.read).toBeLessThanOrEqual(50)
       for (const { written } of [plain!, labelled!]) expect(written).toBeLessThanOrEqual(10)
     }
-    expect(costs[1]!.labelled!.read).toBeLessThanOrEqual(costs[0]!.labelled!.read + 5)
+    expect(costs[1]!.labelled!.read).toBeLessThanOrEqual(costs[0]!.labelled!.read)
   })
 })
 

@@ -7,19 +7,24 @@ import type { Env } from '../../src/env.ts'
 import { jobWireId } from '../../src/ids.ts'
 import { MAX_STREAMS } from '../../src/scanning/scan-viewers.ts'
 import { cancelScan } from '../../src/scanning/scans/cancel.ts'
+import { dispatchScan } from '../../src/scanning/scans/dispatch.ts'
+import { giveUpIngest } from '../../src/scanning/scans/give-up-ingest.ts'
 import { ingestScan } from '../../src/scanning/scans/ingest.ts'
 import { readScanStatus } from '../../src/scanning/scans/read.ts'
+import { endScansOfRegistry } from '../../src/scanning/scans/remove-registry.ts'
+import { requestScan } from '../../src/scanning/scans/request.ts'
 import { ScanStatus } from '../../src/scanning/scans/schemas.ts'
 import { streamScan } from '../../src/scanning/scans/stream.ts'
 import { expireLeases } from '../../src/scanning/sensors/expire-leases.ts'
 import type { Job, JobProgress } from '../../src/scanning/sensors/protocol.ts'
 import { renewLeases } from '../../src/scanning/sensors/renew.ts'
 import { reportStatus } from '../../src/scanning/sensors/report-status.ts'
-import { endOverdueScans } from '../../src/scanning/sweeps.ts'
+import { endOverdueScans, endUnrunnableScans } from '../../src/scanning/sweeps.ts'
 import { type BlockReader, readBlocks, type StreamEvent } from '../event-stream.ts'
 import { anOrganization, caller, type TestOrganization } from '../world.ts'
 import { aCompleteScan, aHttpRunner, connected, dispatched, poll } from './over-http.ts'
 import {
+  accessTo,
   aRunner,
   aScan,
   aWorld,
@@ -161,6 +166,43 @@ describe('the stream of a scan', () => {
     expect(await stream.next()).toBeNull()
   })
 
+  it('ends by a registry that is removed, and by a result that could not be stored', async () => {
+    const job = (await runner.poll())!
+    const stream = await follow(world, scanId)
+    await stream.event()
+    await upload(runner, resultFor(job))
+    await stream.event()
+    await giveUpIngest(world.at(T0 + MINUTE), scanId)
+    await settle()
+    expect(stateOf((await stream.event())!).status).toBe('FAILED')
+    const other = await aScan(world, { image: 'team/other:1' })
+    const second = await follow(world, other)
+    await second.event()
+    await endScansOfRegistry(world.at(T0 + MINUTE), world.registryId, 10)
+    await settle()
+    expect((await second.event())?.event).toBe('end')
+  })
+
+  it('says that a scan was dispatched, and that nobody can run it', async () => {
+    const asked = {
+      image: `${world.host}/team/late:1`,
+      scanners: ['trivy' as const],
+      trigger: 'manual' as const,
+    }
+    const late = (await requestScan(world.at(T0), asked)).scanId
+    const stream = await follow(world, late)
+    expect(stateOf((await stream.event())!).phase).toBe('resolving')
+    await dispatchScan(world.at(T0), late, 1, accessTo())
+    await settle()
+    expect(stateOf((await stream.event())!).phase).toBe('queued')
+    const at = T0 + HOUR
+    await aRunner({ engines: ['syft'], at })
+    const { db, directory } = world.at(at)
+    await endUnrunnableScans(directory, db, at, tellFrom(world))
+    await settle()
+    expect((await stream.event())?.event).toBe('end')
+  })
+
   it('says that a lost lease put the scan back', async () => {
     await runner.poll()
     const stream = await follow(world, scanId)
@@ -197,16 +239,28 @@ describe('the stream of a scan', () => {
     expect(clock.now() - T0).toBeLessThanOrEqual(2 * 15_000)
   })
 
-  it('goes on where the object that wakes it was lost', async () => {
+  it('is woken by an object that slept meanwhile', async () => {
+    const stream = await follow(world, scanId)
+    await stream.event()
+    await evictDurableObject(viewers(world))
+    await beat(runner, (await runner.poll())!, scanning(20))
+    expect(stateOf((await stream.event())!).progress).toBe(20)
+  })
+
+  it('looks by itself where the object that wakes it was lost, and is woken by the next', async () => {
     const clock = aClock()
     const stream = await follow(world, scanId, { clock })
     await stream.event()
-    await evictDurableObject(scanViewers(env as unknown as Env, world.organization.num))
-    await beat(runner, (await runner.poll())!, scanning(20))
+    const quiet = stream.next()
+    await until(() => clock.waits() > 0)
+    await evictDurableObject(viewers(world), { webSockets: 'close' })
+    await until(() => clock.waits() > 1)
+    clock.pass()
+    expect(await quiet).toEqual({ kind: 'comment' })
     const next = stream.event()
-    const passing = setInterval(clock.pass, 20)
+    await until(async () => (await openSockets(world)) === 1)
+    await beat(runner, (await runner.poll())!, scanning(20))
     expect(stateOf((await next)!).progress).toBe(20)
-    clearInterval(passing)
   })
 
   it('begins where a client left it: no state twice, none missed', async () => {
@@ -379,8 +433,8 @@ describe('the stream over HTTP', () => {
   })
 })
 
-const openSockets = (world: World): Promise<number> =>
-  scanViewers(env as unknown as Env, world.organization.num).open()
+const viewers = (world: World) => scanViewers(env as unknown as Env, world.organization.num)
+const openSockets = (world: World): Promise<number> => viewers(world).open()
 
 const tellFrom = (world: World) => (org: number, ids: readonly (string | null)[]) => {
   const named = ids.filter((id) => id !== null)

@@ -1,3 +1,4 @@
+import { evictDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { findCredential } from '../../src/auth/credentials.ts'
@@ -6,6 +7,7 @@ import type { Timer } from '../../src/db/live-socket.ts'
 import { runnerPool } from '../../src/db/objects.ts'
 import type { Env } from '../../src/env.ts'
 import { jobWireId } from '../../src/ids.ts'
+import { poolOfOrganization } from '../../src/scanning/labelled-pools.ts'
 import { pollJob } from '../../src/scanning/sensors/hand-out.ts'
 import { type Job, STOPPING } from '../../src/scanning/sensors/protocol.ts'
 import { renewLeases } from '../../src/scanning/sensors/renew.ts'
@@ -88,6 +90,22 @@ describe('a poll that waits', () => {
     expect(await waiting).toEqual([wireId(world, scanId)])
     expect(waiter.claims()).toBe(2)
     expect(await pool().waiting()).toBe(0)
+  })
+
+  it('is woken by an object that slept meanwhile', async () => {
+    const waiter = await aWaiter()
+    const waiting = waiter.wait()
+    await inLine(1)
+    await evictDurableObject(pool())
+    const scanId = await scanNow()
+    expect(await waiting).toEqual([wireId(world, scanId)])
+  })
+
+  it('is answered where the object is lost', async () => {
+    const waiting = (await aWaiter()).wait()
+    await inLine(1)
+    await evictDurableObject(pool(), { webSockets: 'close' })
+    expect(await waiting).toEqual([])
   })
 
   it('asks no database while it waits: an idle one costs what a plain poll costs', async () => {
@@ -255,6 +273,17 @@ describe('the poll over HTTP', () => {
     const runner = await aHttpRunner()
     const waiting = runner.get(`/api/agent/jobs?agentId=${runner.agentId}&wait=${MAX_WAIT_SECONDS}`)
     await inLine(1)
+    const scanId = await dispatched(ours, `${host}/team/app:1.0`)
+    expect((await waiting).body.jobs[0].id).toContain(scanId)
+  })
+
+  it("hands out a job of any registry that sensors scan to a runner with the organization's key", async () => {
+    const ours = await anOrganization()
+    const { host } = await connected(ours, 'open', { scanMethod: 'sensor' })
+    const runner = await aHttpRunner(ours.adminKey)
+    const waiting = runner.get(`/api/agent/jobs?agentId=${runner.agentId}&wait=${MAX_WAIT_SECONDS}`)
+    const line = runnerPool(env as unknown as Env, poolOfOrganization(ours.organization.id))
+    await until(async () => (await line.waiting()) === 1)
     const scanId = await dispatched(ours, `${host}/team/app:1.0`)
     expect((await waiting).body.jobs[0].id).toContain(scanId)
   })

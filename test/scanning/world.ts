@@ -170,7 +170,7 @@ export interface Runner {
 export async function aRunner(
   options: { world?: World; engines?: readonly string[]; at?: number } & RunnerTerms = {},
 ): Promise<Runner> {
-  const { world, engines = ALL, at = T0, labels, concurrency } = options
+  const { world, engines = ALL, at = T0, labels, concurrency = 64 } = options
   const identity: RunnerIdentity = {
     credentialId: newId('apiKey'),
     pool: world?.registryId ?? 'cloud',

@@ -47,9 +47,12 @@ export const ApiKey = z
   })
   .openapi('ApiKey')
 
-export const CreatedApiKey = ApiKey.extend({
-  key: z
-    .string()
-    .optional()
-    .openapi({ description: 'The whole key, only in the reply that created it', example: 'hg_ak_1f3c…' }),
-}).openapi('CreatedApiKey')
+export const CreatedApiKey = z
+  .strictObject({
+    ...ApiKey.shape,
+    key: z
+      .string()
+      .optional()
+      .openapi({ description: 'The whole key, only in the reply that created it', example: 'hg_ak_1f3c…' }),
+  })
+  .openapi('CreatedApiKey')

@@ -195,7 +195,7 @@ const sensorApiKey = z.string().optional().openapi({
   example: 'hg_ak_1f3c…',
 })
 
-export const RegistryWithKey = Registry.extend({ sensorApiKey }).openapi('RegistryWithKey')
+export const RegistryWithKey = z.strictObject({ ...Registry.shape, sensorApiKey }).openapi('RegistryWithKey')
 
 export const DeletedRegistry = z
   .strictObject({ id: z.string(), deleted: z.literal(true) })

@@ -22,6 +22,7 @@ interface Limit {
   /** How old the oldest may be, in ms. */
   age: number
   says: string
+  severity?: 'notice'
 }
 
 /** What is too old in a shard, and why then. */
@@ -35,6 +36,8 @@ export const LIMITS: Record<BacklogName, Limit> = {
   // The sweep takes them back every minute.
   expiredLeases: { code: 'leases_expired', age: 3 * MINUTE, says: 'a lease ran out and is not taken back' },
   overdueScans: { code: 'scans_overdue', age: 5 * MINUTE, says: 'a scan is past its bound and did not end' },
+  // What it was about ended with a reason; whether to replay it is for an operator to say.
+  deadLetters: { code: 'dead_letters', age: 0, says: 'a dead letter is not replayed', severity: 'notice' },
 }
 
 /** The state of the service and every reason for it. Pure: the same facts are the same state. */
@@ -92,10 +95,12 @@ function runners({ at, runners, shards }: Facts): Reason[] {
 }
 
 const backlogs = ({ name, backlogs }: ShardFacts, at: number): Reason[] =>
-  Object.entries(backlogs ?? {}).flatMap(([backlog, { oldestAt }]) => {
-    const { code, age, says } = LIMITS[backlog as BacklogName]
+  Object.entries(backlogs ?? {}).flatMap(([backlog, { count, isAtLeast, oldestAt }]) => {
+    const { code, age, says, severity = 'degraded' } = LIMITS[backlog as BacklogName]
     if (oldestAt === null || !isOlder(oldestAt, age, at)) return []
-    return [reasonOf(code, name, says, at - oldestAt, age)]
+    const waiting = `; ${isAtLeast ? 'at least ' : ''}${count} in all`
+    const { message, ...reason } = reasonOf(code, name, says, at - oldestAt, age)
+    return [{ ...reason, severity, message: message + waiting }]
   })
 
 const isOlder = (since: number, limit: number, at: number): boolean => at - since > limit

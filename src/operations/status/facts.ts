@@ -1,6 +1,7 @@
 import { type Backlog, backlogOf, presentBacklog } from '../../db/backlog.ts'
 import { type CronRun, EVERY_MINUTE_RUN, lastRun, presentRun } from '../../db/cron-runs.ts'
 import type { Database, Meter, Statement, StatementResult } from '../../db/database.ts'
+import { UNREPLAYED } from '../../db/dead-letters.ts'
 import { PROMISED } from '../../db/outbox.ts'
 import { directoryDb, placedDb, shardNames } from '../../db/shards.ts'
 import type { Env } from '../../env.ts'
@@ -17,7 +18,13 @@ import {
 export const ANSWER_LIMIT = 2000
 
 /** What can wait in a shard. */
-export type BacklogName = 'outbox' | 'cloudQueue' | 'uploads' | 'expiredLeases' | 'overdueScans'
+export type BacklogName =
+  | 'outbox'
+  | 'cloudQueue'
+  | 'uploads'
+  | 'expiredLeases'
+  | 'overdueScans'
+  | 'deadLetters'
 
 /** One look at a database. `ms` is how long its answer took. */
 export interface Reached {
@@ -29,7 +36,7 @@ export interface Reached {
 export interface ShardFacts extends Reached {
   /** Null where the shard did not answer. */
   backlogs: Record<BacklogName, Backlog> | null
-  sensorQueues: { registryId: string; oldestAt: number }[]
+  sensorQueues: { pool: string; oldestAt: number }[]
 }
 
 export interface Facts {
@@ -79,6 +86,7 @@ async function shardFacts(
     uploads: UPLOADS,
     expiredLeases: expiredLeases(now),
     overdueScans: overdueScans(now),
+    deadLetters: UNREPLAYED,
   }
   const statements = [SENSOR_QUEUES, ...Object.values(selects).map(backlogOf)]
   const [reached, results] = await ask(name, () => placedDb(env, name, meter), statements, limit)

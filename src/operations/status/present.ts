@@ -22,8 +22,8 @@ export function presentStatus(facts: Facts): z.output<typeof OperatorStatus> {
     shards: facts.shards.map((shard) => ({
       ...presentReached(shard),
       backlogs: shard.backlogs && mapValues(shard.backlogs, presentBacklog),
-      sensorQueues: shard.sensorQueues.map(({ registryId, oldestAt }) => ({
-        registryId,
+      sensorQueues: shard.sensorQueues.map(({ pool, oldestAt }) => ({
+        pool,
         oldestAt: time(oldestAt),
       })),
     })),

@@ -37,7 +37,7 @@ export const OperatorStatus = z.strictObject({
     z.strictObject({
       ...Database,
       backlogs: z.record(z.string(), Backlog).nullable(),
-      sensorQueues: z.array(z.strictObject({ registryId: z.string(), oldestAt: Time })),
+      sensorQueues: z.array(z.strictObject({ pool: z.string(), oldestAt: Time })),
     }),
   ),
 })

@@ -9,7 +9,6 @@ import { matchStatements } from './match-statements.ts'
 import { matchDelta } from './match-totals.ts'
 import { recountOthers } from './others.ts'
 import type { Plan, PlannedMatch } from './plan.ts'
-import { saidText } from './said.ts'
 import { nextSerial } from './serial.ts'
 import type { StateHead } from './state.ts'
 import { begun, scanWork } from './unfinished.ts'
@@ -97,7 +96,7 @@ function matchSlices(plan: Plan, limits: BatchLimits): Slice[] {
   const slices: Slice[] = []
   for (const match of plan.matches) {
     if (match.born === 0) continue
-    const characters = 150 + saidText(match.said, match.merged.vector).length
+    const characters = sizeOf(match)
     const pairs = plan.state.holders.get(match.package) ?? 1
     const last = slices.at(-1)
     if (last && last.characters + characters <= limits.characters && last.pairs + pairs <= limits.pairs) {
@@ -109,4 +108,14 @@ function matchSlices(plan: Plan, limits: BatchLimits): Slice[] {
     }
   }
   return slices
+}
+
+/** About how many characters its row has. */
+function sizeOf({ said }: PlannedMatch): number {
+  let size = 150
+  for (const verdict of Object.values(said)) {
+    size += 180 + (verdict.vector?.length ?? 0)
+    for (const version of verdict.fixedVersions) size += version.length + 3
+  }
+  return size
 }

@@ -10,6 +10,7 @@ export {
   type Outcome,
   UnknownArtifact,
 } from './ingest.ts'
+export { linkedPackages } from './linked-packages.ts'
 export { decodeLocations } from './locations.ts'
 export {
   MATCH_FILTER_TEXTS,

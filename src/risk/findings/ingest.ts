@@ -107,7 +107,7 @@ class Ingest {
     this.fingerprint = JSON.stringify([head.seq, head.artifact])
     const acceptance = this.accept(head.artifact.last)
     if (acceptance.accepted.length === 0) return this.finishOnly(acceptance)
-    const changes = new Changes(this.ctx, this.input, head, acceptance.builds, this.limits)
+    const changes = new Changes(this.ctx, this.input, head, acceptance.builds, this.limitsFor(found.state))
     try {
       await this.decide(found, acceptance, changes)
       const work = await changes.last(this.result.head.image)
@@ -118,6 +118,11 @@ class Ingest {
       if (error instanceof LostRace || error instanceof DuplicateKey) await changes.discard()
       throw error
     }
+  }
+
+  /** What is in memory as a whole goes into its last batch as a whole. */
+  private limitsFor(state: FindingsState | null): BatchLimits {
+    return state ? { ...this.limits, held: Number.POSITIVE_INFINITY } : this.limits
   }
 
   private accept(last: Parameters<typeof acceptEngines>[1]): Acceptance {

@@ -67,4 +67,14 @@ export function mergeVerdicts(said: Said): Merged {
 }
 
 export const sameVerdict = (a: Verdict | undefined, b: Verdict | undefined): boolean =>
-  JSON.stringify(a) === JSON.stringify(b)
+  a === b ||
+  (a !== undefined &&
+    b !== undefined &&
+    a.severity === b.severity &&
+    a.cvss === b.cvss &&
+    a.vector === b.vector &&
+    a.cvssSource === b.cvssSource &&
+    a.cvssVersion === b.cvssVersion &&
+    a.fixState === b.fixState &&
+    a.fixedVersions.length === b.fixedVersions.length &&
+    a.fixedVersions.every((version, index) => version === b.fixedVersions[index]))

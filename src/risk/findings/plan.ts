@@ -2,7 +2,7 @@ import { FINDING_ENGINES, type FindingEngine } from '../../scanning/sensors/resu
 import type { Acceptance } from './accept.ts'
 import { ENGINE_BIT, enginesOf, type PerEngine, perEngine } from './engines.ts'
 import type { Incoming, IncomingFinding, IncomingVulnerability } from './incoming.ts'
-import { type Merged, mergeVerdicts, type Said } from './merge.ts'
+import { type Merged, mergeVerdicts, type Said, sameVerdict } from './merge.ts'
 import type { FindingsState, StateHead, StoredMatch } from './state.ts'
 import { findingEngines } from './visible.ts'
 
@@ -128,6 +128,7 @@ function confirmed(
   const first = { ...match.first }
   let { engines, silent } = match
   let born = 0
+  let isSame = true
   for (const engine of FINDING_ENGINES) {
     const bit = ENGINE_BIT[engine]
     const build = builds[engine]
@@ -137,8 +138,10 @@ function confirmed(
       born |= bit
       said[engine] = verdict
       first[engine] = build!
-    } else if (verdict && build! >= newest[engine]!) {
+      isSame = false
+    } else if (verdict && build! >= newest[engine]! && !sameVerdict(verdict, said[engine])) {
       said[engine] = verdict
+      isSame = false
     }
     silent = isSilent(match, engine, engines, silent, build, verdict !== undefined, artifact)
       ? silent | bit
@@ -161,9 +164,17 @@ function confirmed(
     silent,
     born,
     leaving: match.linked ? shownBefore & ~shown : 0,
-    merged: mergeVerdicts(said),
+    merged: isSame ? mergedOf(match) : mergeVerdicts(said),
   }
 }
+
+/** What the stored words of a match were merged to. */
+const mergedOf = ({ severity, cvss, vector, fixedVersion }: StoredMatch): Merged => ({
+  severity,
+  cvss,
+  vector,
+  fixedVersion,
+})
 
 const ranAfter = (ran: number, builds: Partial<PerEngine<number>>) =>
   FINDING_ENGINES.reduce((bits, e) => (builds[e] === undefined ? bits : bits | ENGINE_BIT[e]), ran)

@@ -22,23 +22,26 @@ export const VulnerabilityList = listOf(Vulnerability, 'VulnerabilityList')
 const instant = (description: string) =>
   z.iso.datetime().openapi({ description, example: '2024-06-27T10:30:00.000Z' })
 
-export const VulnerabilityDetail = Vulnerability.extend({
-  title: z.string().nullable().openapi({
-    description: 'Title of the advisory',
-    example: 'openssl: SSL_select_next_proto buffer overread',
-  }),
-  description: z.string().nullable().openapi({
-    description: 'Text of the advisory',
-    example: 'Calling SSL_select_next_proto with an empty supported protocols buffer may cause a crash.',
-  }),
-  links: z.array(z.string()).openapi({
-    description: 'Addresses that the advisory names',
-    example: ['https://nvd.nist.gov/vuln/detail/CVE-2024-5535'],
-  }),
-  cwes: z.array(z.string()).openapi({ description: 'Kinds of weakness', example: ['CWE-200'] }),
-  publishedAt: instant('When the advisory was published').nullable(),
-  modifiedAt: instant('When its text last changed').nullable(),
-}).openapi('VulnerabilityDetail')
+export const VulnerabilityDetail = z
+  .strictObject({
+    ...Vulnerability.shape,
+    title: z.string().nullable().openapi({
+      description: 'Title of the advisory',
+      example: 'openssl: SSL_select_next_proto buffer overread',
+    }),
+    description: z.string().nullable().openapi({
+      description: 'Text of the advisory',
+      example: 'Calling SSL_select_next_proto with an empty supported protocols buffer may cause a crash.',
+    }),
+    links: z.array(z.string()).openapi({
+      description: 'Addresses that the advisory names',
+      example: ['https://nvd.nist.gov/vuln/detail/CVE-2024-5535'],
+    }),
+    cwes: z.array(z.string()).openapi({ description: 'Kinds of weakness', example: ['CWE-200'] }),
+    publishedAt: instant('When the advisory was published').nullable(),
+    modifiedAt: instant('When its text last changed').nullable(),
+  })
+  .openapi('VulnerabilityDetail')
 
 export const AffectedImage = z
   .strictObject({

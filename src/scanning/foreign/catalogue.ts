@@ -1,28 +1,25 @@
 import { isOsType, type Notes } from '../normalise/index.ts'
 import type { FindingEngine, ResultPackage } from '../sensors/result.ts'
+import type { KnownPackage } from './adopt-packages.ts'
 import type { RecordList } from './envelope.ts'
 import { type Lister, meetingKeys, type NamedRecord, namedRecord } from './packages.ts'
 
-/** Which package a finding is about, once the package lists were read through. */
-export interface Place {
-  index: number
-  rank: number
-}
-
-/** A package that findings name and no list has. */
-export interface MadePackage {
+/** Name and version that findings have, and where their package stands: as trivy lists it, and as syft does. -1: nowhere. */
+export interface Wanted {
   name: string
   version: string
-  engines: Set<FindingEngine>
-  index: number
+  /** That name it, by their place in FINDING_ENGINES (bits). */
+  engines: number
+  trivy: number
+  trivyRank: number
+  syft: number
+  syftRank: number
+  /** Of the package that is made where no list has it; what the artifact knows it as. */
+  made: number
+  known: KnownPackage | null
 }
 
-/** A finding's name and version, and where its package stands: as trivy lists it, and as syft does. */
-export interface Wanted {
-  trivy: Place | null
-  syft: Place | null
-  made: MadePackage
-}
+const MAX_CONTEXTS = 20_000 // OS packages of an image; beyond it each list's own words stand, and memory stays bounded
 
 type Context = Pick<ResultPackage, 'namespace' | 'distro' | 'source' | 'module'>
 
@@ -89,6 +86,7 @@ export class ForeignCatalogue {
     }
     if (!isOsType(record.type)) return
     const known = this.contexts.get(osKey(record))
+    if (!known && this.contexts.size >= MAX_CONTEXTS) return
     const [first, second] = record.lister === 'syft' || !known ? [record, known] : [known, record]
     this.contexts.set(osKey(record), {
       namespace: first.namespace ?? second?.namespace ?? null,
@@ -100,11 +98,12 @@ export class ForeignCatalogue {
 
   /** Of several packages of one name and version: that of the engine's own list, then the one printed alike, then the first. */
   private place(wanted: Wanted, record: NamedRecord, index: number): void {
-    const exact = record.printed.name === wanted.made.name ? 1 : 0
+    const exact = record.printed.name === wanted.name ? 1 : 0
     for (const lister of ['trivy', 'syft'] as const) {
       const rank = (record.lister === lister ? 4 : 0) + (record.isTyped ? 2 : 0) + exact
-      const known = wanted[lister]
-      if (!known || rank > known.rank) wanted[lister] = { index, rank }
+      if (rank <= wanted[`${lister}Rank`]) continue
+      wanted[lister] = index
+      wanted[`${lister}Rank`] = rank
     }
   }
 
@@ -127,7 +126,9 @@ export class ForeignCatalogue {
     const { type, namespace, name, version } = typed
     const { lister, license } = record
     const [only] = this.distros.size === 1 ? this.distros : []
-    const context = isOsType(type) ? this.contexts.get(osKey({ ...record, type, name, version })) : undefined
+    const context = isOsType(type)
+      ? (this.contexts.get(osKey({ ...record, type, name, version })) ?? record)
+      : undefined
     return {
       type,
       namespace: context?.namespace ?? namespace,

@@ -1,7 +1,8 @@
 import { line, makeNotes, type Notes } from '../normalise/index.ts'
 import type { ResultSource } from '../results/index.ts'
-import type { EngineName, ResultPackage } from '../sensors/result.ts'
-import { ForeignCatalogue, type MadePackage } from './catalogue.ts'
+import { type EngineName, FINDING_ENGINES, type ResultPackage } from '../sensors/result.ts'
+import { UnlistedPackages } from './adopt-packages.ts'
+import { ForeignCatalogue, type Wanted } from './catalogue.ts'
 import { engineNamed, engineRuns } from './engine-runs.ts'
 import { ForeignHead, type ForeignLists, ForeignNote } from './envelope.ts'
 import { ForeignFindings } from './findings.ts'
@@ -13,6 +14,8 @@ export interface ConvertedResult {
   image: FoundImage
   /** What the result names itself by: the job's id, or that of an upload without one. */
   id: string
+  /** Packages that only its findings name. */
+  unlisted: UnlistedPackages
 }
 
 const MAX_NOTES = 100 // lines of a scan's logs; a scan has at most 200
@@ -40,6 +43,7 @@ export async function convertEnvelope(
   const id = head.scan?.id ?? ''
   return {
     id,
+    unlisted: new UnlistedPackages(made),
     image: {
       digest: bareDigest(head.image?.digest),
       indexDigest: null,
@@ -78,7 +82,7 @@ export async function convertEnvelope(
 const MADE_A_SLICE = 1000
 
 /** The listed packages in the slices of their list, then those that were made. */
-const packagesOf = (catalogue: ForeignCatalogue, made: readonly MadePackage[], slices: number) =>
+const packagesOf = (catalogue: ForeignCatalogue, made: readonly Wanted[], slices: number) =>
   async function* (wanted: (slice: number) => boolean = () => true) {
     yield* catalogue.packages(wanted)
     for (let at = 0; at < made.length; at += MADE_A_SLICE) {
@@ -86,11 +90,13 @@ const packagesOf = (catalogue: ForeignCatalogue, made: readonly MadePackage[], s
     }
   }
 
-/** A package that only a finding names: of no type that is known. */
-const madePackage = ({ name, version, engines }: MadePackage): ResultPackage => ({
-  ...{ type: 'generic', namespace: null, name, version },
-  ...{ distro: null, source: null, module: null, owner: null },
-  ...{ licenses: [], listedBy: [...engines], locations: [] },
+const UNTYPED = { type: 'generic', namespace: null, distro: null, source: null, module: null, owner: null }
+
+/** A package that only a finding names: as the artifact knows it, else of no type. */
+const madePackage = ({ name, version, engines, known }: Wanted): ResultPackage => ({
+  ...(known ?? { ...UNTYPED, name, version }),
+  ...{ licenses: [], locations: [] },
+  listedBy: FINDING_ENGINES.filter((_, at) => engines & (1 << at)),
 })
 
 /**

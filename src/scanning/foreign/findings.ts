@@ -1,14 +1,15 @@
 import { line, type Notes, prose, webLinks } from '../normalise/index.ts'
+import { BrokenEnvelope } from '../results/index.ts'
 import {
   type CvssScore,
+  FINDING_ENGINES,
   FindingEngine,
   type FixState,
   type ResultFinding,
   type ResultVulnerability,
   SEVERITIES,
 } from '../sensors/result.ts'
-import type { MadePackage, Wanted } from './catalogue.ts'
-import { listerOf } from './catalogue.ts'
+import { listerOf, type Wanted } from './catalogue.ts'
 import { ForeignVulnerability, type RecordList } from './envelope.ts'
 import { meetingKey } from './packages.ts'
 
@@ -64,6 +65,13 @@ function fixOf(printed: string | null | undefined): { fixState: FixState; fixedV
 const richness = ({ title, description, vulnerabilityUrl }: ForeignVulnerability): number =>
   (title ? 4 : 0) + (description ? 2 : 0) + (vulnerabilityUrl ? 1 : 0)
 
+const MAX_PACKAGES = 50_000 // with findings; some 500 bytes each are held, and no image comes near it
+
+const newlyWanted = (name: string, version: string): Wanted => ({
+  ...{ name, version, engines: 0, made: -1, known: null },
+  ...{ trivy: -1, trivyRank: -1, syft: -1, syftRank: -1 },
+})
+
 interface Advisory {
   /** Number of the record whose text counts. */
   record: number
@@ -73,7 +81,7 @@ interface Advisory {
 
 /**
  * The findings of an envelope 1.0: read through once, then given as often as wanted. Holds ids, and names and
- * versions of packages, never a text.
+ * versions of packages, never a text. Throws BrokenEnvelope for findings on more packages than are held.
  */
 export class ForeignFindings {
   /** Of all records those that are findings. */
@@ -103,9 +111,9 @@ export class ForeignFindings {
   private learn({ engine, id, name, version, key, record }: NamedFinding, number: number): void {
     this.count++
     this.engines.add(engine)
-    const made = { name, version, engines: new Set<FindingEngine>(), index: -1 }
-    const wanted = this.wanted.get(key) ?? { trivy: null, syft: null, made }
-    wanted.made.engines.add(engine)
+    const wanted = this.wanted.get(key) ?? newlyWanted(name, version)
+    if (this.wanted.size >= MAX_PACKAGES) throw new BrokenEnvelope()
+    wanted.engines |= 1 << FINDING_ENGINES.indexOf(engine)
     this.wanted.set(key, wanted)
     const rich = richness(record)
     const known = this.advisories.get(id)
@@ -114,11 +122,9 @@ export class ForeignFindings {
   }
 
   /** Packages that no list has, numbered from `listed`. To be asked once the lists were read. */
-  madePackages(listed: number): MadePackage[] {
-    const made = [...this.wanted.values()].flatMap(({ trivy, syft, made: one }) =>
-      trivy || syft ? [] : [one],
-    )
-    for (const [at, one] of made.entries()) one.index = listed + at
+  madePackages(listed: number): Wanted[] {
+    const made = [...this.wanted.values()].filter(({ trivy, syft }) => trivy < 0 && syft < 0)
+    for (const [at, one] of made.entries()) one.made = listed + at
     return made
   }
 
@@ -146,7 +152,7 @@ export class ForeignFindings {
     const wanted = this.wanted.get(key)!
     return {
       engine,
-      package: (wanted[listerOf(engine)] ?? wanted.made).index,
+      package: Math.max(wanted[listerOf(engine)], wanted.made),
       vulnerability: this.advisories.get(id)!.index,
       reportedId: id,
       severity: severityOf(record.severity),

@@ -3,6 +3,7 @@ import { type Normalised, normaliseValid } from '../normalise/index.ts'
 import { reason } from '../reasons.ts'
 import { resultInMemory } from '../results/index.ts'
 import { ENGINES, type EngineDatabase, type EngineName, type EngineRun } from '../sensors/result.ts'
+import { UnlistedPackages } from './adopt-packages.ts'
 import type { ConvertedResult } from './convert.ts'
 import { SCAN_STATES } from './envelope.ts'
 import { bareDigest, platformOf } from './found-image.ts'
@@ -44,6 +45,7 @@ export function convertLegacy(
   )
   return {
     id: body.requestId ?? '',
+    unlisted: new UnlistedPackages([]),
     image: {
       digest: bareDigest(body.image?.digest),
       indexDigest: null,

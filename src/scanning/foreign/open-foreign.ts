@@ -1,8 +1,8 @@
-import { chunksOf, type OpenBytes } from '../results/index.ts'
+import { BrokenEnvelope, chunksOf, type OpenBytes } from '../results/index.ts'
 import { type ConvertedResult, convertEnvelope } from './convert.ts'
 import { convertLegacy } from './legacy.ts'
 import { MAX_LEGACY_BYTES } from './limits.ts'
-import { openDocument } from './stored-document.ts'
+import { readDocument } from './stored-document.ts'
 
 const LEGACY = /^\s*\{\s*"(?:requestId|image|scan|reports)"\s*:/
 
@@ -14,9 +14,17 @@ export async function openForeign(
   open: OpenBytes,
   asked: readonly string[],
 ): Promise<ConvertedResult | null> {
-  const document = await openDocument(open)
-  const envelope = document && (await convertEnvelope(document.head, document.lists, asked))
-  return envelope ?? openLegacy(open, asked)
+  return (await openEnvelope(open, asked)) ?? openLegacy(open, asked)
+}
+
+async function openEnvelope(open: OpenBytes, asked: readonly string[]): Promise<ConvertedResult | null> {
+  try {
+    const { head, lists } = await readDocument(open)
+    return await convertEnvelope(head, lists, asked)
+  } catch (error) {
+    if (error instanceof BrokenEnvelope) return null
+    throw error
+  }
 }
 
 async function openLegacy(open: OpenBytes, asked: readonly string[]): Promise<ConvertedResult | null> {

@@ -25,17 +25,8 @@ export interface StoredDocument {
   lists: ForeignLists
 }
 
-/** Reads a stored document through once. Null for one that is not JSON, or has a part or a depth beyond all bounds. */
-export async function openDocument(open: OpenBytes): Promise<StoredDocument | null> {
-  try {
-    return await readThrough(open)
-  } catch (error) {
-    if (error instanceof BrokenEnvelope) return null
-    throw error
-  }
-}
-
-async function readThrough(open: OpenBytes): Promise<StoredDocument> {
+/** Reads a stored document through once. Throws BrokenEnvelope for one that is not JSON, or has a part or a depth beyond all bounds. */
+export async function readDocument(open: OpenBytes): Promise<StoredDocument> {
   const found = { packages: emptyList(), vulnerabilities: emptyList() }
   let bytes = 0
   const scanner = new EnvelopeScanner(({ list, number, from, to, ...slice }) => {

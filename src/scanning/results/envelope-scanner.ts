@@ -30,6 +30,8 @@ const MAX_DEPTH = 100
 const SLICE_BYTES = 128 * 1024
 const SLICE_ELEMENTS = 1000
 
+const LONG_STRING = 64 // bytes
+
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a]
 const [OPEN_LIST, CLOSE_LIST, OPEN, CLOSE] = [0x5b, 0x5d, 0x7b, 0x7d]
 const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
@@ -138,6 +140,7 @@ export class EnvelopeScanner {
     const { length } = chunk
     let at = from
     while (at < length) {
+      if (at - from > LONG_STRING) return this.throughLongString(chunk, at)
       const byte = chunk[at]!
       if (byte === QUOTE) {
         this.inString = false
@@ -148,6 +151,25 @@ export class EnvelopeScanner {
     }
     this.inString = true
     this.escaped = at > length
+    return length
+  }
+
+  /** The same by searches, which are faster where a string is long. */
+  private throughLongString(chunk: Uint8Array, from: number): number {
+    const { length } = chunk
+    for (let at = from; at < length; ) {
+      const found = chunk.indexOf(QUOTE, at)
+      const end = found === -1 ? length : found
+      const escaping = chunk.subarray(at, end).indexOf(BACKSLASH)
+      if (escaping === -1) {
+        this.inString = found === -1
+        this.escaped = false
+        return end
+      }
+      at += escaping + 2
+      this.escaped = at > length
+    }
+    this.inString = true
     return length
   }
 

@@ -6,7 +6,7 @@ import type { ResolvedImage } from '../../inventory/registries/index.ts'
 import { RetryLater } from '../../retry-later.ts'
 import { auditEnd, endScan } from '../end-scan.ts'
 import { engineBits } from '../engine-bits.ts'
-import { poolWithLabels } from '../labelled-pools.ts'
+import { poolOfOrganization, poolWithLabels } from '../labelled-pools.ts'
 import { liveRunners, neededEngines } from '../live-runners.ts'
 import { type ReasonCode, reason, type ScanReason } from '../reasons.ts'
 import { REGISTRY_PLACE_SQL, type RegistryAccess, type RegistryPlace } from '../registry-access.ts'
@@ -60,8 +60,10 @@ export async function dispatchScan(
   await ctx.db.batch(
     resolved ? dispatchResolved(ctx, scan, resolved, job) : dispatchUnresolved(ctx, scan, job),
   )
-  ctx.defer(runnerPool(ctx.env, pool).announce(ctx.organization.shard, ctx.now))
-  tellViewers(ctx, ctx.organization.num, [scanId])
+  const { id, num, shard } = ctx.organization
+  const lines = pool === 'cloud' ? [pool] : [pool, poolOfOrganization(id)]
+  for (const line of lines) ctx.defer(runnerPool(ctx.env, line).announce(shard, ctx.now))
+  tellViewers(ctx, num, [scanId])
 }
 
 /** The scan with its registry, while nothing was done about it yet. */

@@ -2,7 +2,7 @@ import type { Context } from '../../context.ts'
 import { readObject } from '../../db/blobs.ts'
 import { LostRace, statement } from '../../db/database.ts'
 import { jobWireId } from '../../ids.ts'
-import { DanglingFinding, ingestResult, UnknownArtifact } from '../../risk/findings/index.ts'
+import { DanglingFinding, ingestResult, linkedPackages, UnknownArtifact } from '../../risk/findings/index.ts'
 import { auditEnd } from '../end-scan.ts'
 import { reason, type ScanReason } from '../reasons.ts'
 import type { OpenBytes, ResultHead } from '../results/index.ts'
@@ -121,6 +121,8 @@ async function applyResult(
   }
   const place = await placeOfResult(ctx, job, image)
   if (!place) return fail(ctx, scan, reason('registry_removed'))
+  const names = uploaded.unlisted?.names() ?? []
+  if (names.length > 0) uploaded.unlisted!.adopt(await linkedPackages(ctx, place.artifact, names))
   try {
     await ingestResult(ctx, {
       artifact: place.artifact,

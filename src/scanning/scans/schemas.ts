@@ -19,8 +19,9 @@ export const EventsQuery = z.object({
 })
 
 export const EventsHeaders = z.object({
-  'Last-Event-ID': z.string().max(64).optional().openapi({
-    description: 'The id of the last event seen: a state that the client has is not sent again',
+  'Last-Event-ID': z.string().optional().openapi({
+    description:
+      'The id of the last event seen: a state that the client has is not sent again. Anything else is as none.',
     example: '1763631000000-9f86d081884c7d65',
   }),
 })

@@ -1,6 +1,6 @@
 import { parseReference } from '../../inventory/images/index.ts'
 import { normalizePlatform } from '../../inventory/registries/index.ts'
-import { type FoundImage, openForeign } from '../foreign/index.ts'
+import { type FoundImage, openForeign, type UnlistedPackages } from '../foreign/index.ts'
 import { type OpenBytes, openResult, type ResultSource } from '../results/index.ts'
 import { standAloneScanId } from '../stand-alone-id.ts'
 import { type JobTerms, resultMismatch } from './result-checks.ts'
@@ -12,6 +12,8 @@ export interface UploadedResult {
   source: ResultSource
   /** The manifest that it is about, as far as anybody knows; null when the image could not be pulled. */
   image: FoundImage | null
+  /** Packages that only its findings name, to be recognised before it is read; null where it names packages itself. */
+  unlisted: UnlistedPackages | null
 }
 
 /** The job that was uploaded to. */
@@ -30,7 +32,7 @@ export interface RefusedResult {
 }
 
 /** Where a document is of no known format. */
-const UNKNOWN = { refusal: 'It is not a result envelope 1.0 or 1.1.' }
+const UNKNOWN = { refusal: 'It is not a result envelope 1.0 or 1.1, or has a part beyond the bounds of one.' }
 
 /**
  * Opens an uploaded document: an envelope 1.1, 1.0, or a legacy body. What a foreign one says of its image counts
@@ -45,9 +47,9 @@ export async function openUploaded(
   if (own) return ownResult(job, own)
   const converted = await openForeign(open, job.asked)
   if (!converted) return UNKNOWN
-  const { id, source, image } = converted
+  const { id, source, image, unlisted } = converted
   if (id !== job.wireId && !(await isOfJob(job, id))) return { refusal: 'It is about another job.' }
-  return { source, image: foundImage(job, image) }
+  return { source, unlisted, image: foundImage(job, image) }
 }
 
 const isOfJob = async ({ org, jobId }: UploadTerms, id: string): Promise<boolean> =>
@@ -58,7 +60,8 @@ async function ownResult(job: UploadTerms, source: ResultSource): Promise<Upload
   const isStandAlone = await isOfJob(job, scan.id)
   const refusal = resultMismatch(isStandAlone ? { ...job, wireId: scan.id } : job, source.head)
   if (refusal !== null) return { refusal }
-  return { source, image: image && { ...image, platform: normalizePlatform(image.platform) } }
+  const found = image && { ...image, platform: normalizePlatform(image.platform) }
+  return { source, image: found, unlisted: null }
 }
 
 /** What the server resolved, then what was asked for, then what the result says. */

@@ -4,6 +4,7 @@ import { LostRace, statement } from '../../db/database.ts'
 import { tenantDb } from '../../db/shards.ts'
 import { newId, parseJobWireId } from '../../ids.ts'
 import { acceptUpload, type OfUpload, replyOf, uploadOf } from './accept-upload.ts'
+import { insistently } from './insistently.ts'
 import { LEASE_SECONDS, type UploadReply } from './protocol.ts'
 import type { ReceivedUpload } from './receive-upload.ts'
 import type { JobPlace, RunnerIdentity } from './runner-identity.ts'
@@ -14,8 +15,8 @@ const KEY_WITHOUT_FENCE = 0
 /**
  * Takes the result of a job that an agent without leases claimed with this key: once, and the same answer to every
  * repetition. It wins over what was said about the job meanwhile, and over a lease that ran out, as long as nobody
- * else took the job; the result of a job that ended otherwise is answered alike and let go. Null where the id names
- * no job that this key claimed last.
+ * else took the job; the result of a job that ended otherwise is answered alike and let go. Storage that does not
+ * answer is asked again: the sensor never repeats an upload. Null where the id names no job that this key claimed last.
  */
 export async function completeUnfenced(
   ctx: BaseContext,
@@ -24,20 +25,21 @@ export async function completeUnfenced(
   wireId: string,
 ): Promise<UploadReply | null> {
   const place = placeOf(ctx, runner, wireId)
-  const job = place && (await beginReceiving(ctx, runner, place))
+  const job = place && (await insistently(() => beginReceiving(ctx, runner, place)))
   if (!job) return null
   if (!job.receiving) return replyOf(job)
   const key = resultKey(place.org, place.jobId, KEY_WITHOUT_FENCE, newId('request'))
   try {
     await upload.store(ctx.env, key)
-    return await acceptUpload(ctx, runner, place, key, { sql: HELD, params: [] })
+    return await insistently(() => acceptUpload(ctx, runner, place, key, { sql: HELD, params: [] }))
   } catch (error) {
-    ctx.defer(deleteObjects(ctx.env, place.org, [key]))
     if (!(error instanceof LostRace)) {
       ctx.defer(endReceiving(ctx, place))
       throw error
     }
-    return replyOf((await place.db.first<OfUpload>(uploadOf(place.org, place.jobId)))!)
+    const taken = (await insistently(() => place.db.first<OfUpload>(uploadOf(place.org, place.jobId))))!
+    if (taken.result_key !== key) ctx.defer(deleteObjects(ctx.env, place.org, [key]))
+    return replyOf(taken)
   }
 }
 

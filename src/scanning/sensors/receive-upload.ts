@@ -4,6 +4,7 @@ import { bodyAsSent } from '../../http/body.ts'
 import { problem } from '../../http/problems.ts'
 import { announcedBody } from './announced-body.ts'
 import { type EnvelopeHead, envelopeHead, isAddressed } from './envelope-head.ts'
+import { insistently } from './insistently.ts'
 import { MAX_UPLOAD_BYTES } from './protocol.ts'
 
 const HEAD_BYTES = 4 * 1024 * 1024 // room for 500 layers with their commands, which stand before the scan's id
@@ -11,6 +12,8 @@ const FIRST_LOOK = 16 * 1024 // bytes; the head is looked at again each time twi
 
 export interface ReceivedUpload {
   head: EnvelopeHead
+  /** True where the head was looked for in the whole body. */
+  isComplete: boolean
   /** Bytes, as far as they are known before the end. */
   length: number | null
   /**
@@ -40,7 +43,13 @@ export async function receiveUpload(request: Request): Promise<ReceivedUpload> {
     if (body.ended && body.bytes === 0) throw problem('BAD_REQUEST', 'A JSON body is required')
     if (body.ended && length !== null && body.bytes < length) throw notAsAnnounced()
     const store = (env: Env, key: string) => storeBody(env, key, body, length)
-    return { head, length: body.ended ? body.bytes : length, store, discard: () => body.reader.cancel() }
+    return {
+      head,
+      isComplete: body.ended,
+      length: body.ended ? body.bytes : length,
+      store,
+      discard: () => body.reader.cancel(),
+    }
   } catch (error) {
     await body.reader.cancel()
     throw error
@@ -58,6 +67,7 @@ function announcedLength(request: Request): number | null {
 
 /** A reader that goes on to the end when it is cancelled. */
 function drainingReader(reader: Reader): Reader {
+  reader.closed.catch(() => {}) // told by `read` already
   const drain = async () => {
     for (let next = await reader.read(); !next.done; next = await reader.read());
   }
@@ -103,7 +113,10 @@ async function readHead(body: Beginning): Promise<EnvelopeHead> {
 async function storeBody(env: Env, key: string, body: Beginning, length: number | null): Promise<void> {
   while (!body.ended && body.bytes < HEAD_BYTES) await readOn(body)
   if (body.ended && length !== null && body.bytes < length) throw notAsAnnounced()
-  if (body.ended) return putUpload(env, key, await new Blob(body.chunks).arrayBuffer())
+  if (body.ended) {
+    const whole = await new Blob(body.chunks).arrayBuffer()
+    return insistently(() => putUpload(env, key, whole))
+  }
   if (length === null || length < body.bytes) return putUploadInParts(env, key, allChunks(body))
   const announced = announcedBody(body.reader, length, body.chunks)
   try {

@@ -34,19 +34,20 @@ interface LeaseRow {
  */
 async function renewByLiveness(
   ctx: BaseContext,
-  { shard, credentialId }: RunnerIdentity,
+  { shard, org, credentialId }: RunnerIdentity,
   { agentId, activeScans, jobs }: HeartbeatRequest,
 ): Promise<void> {
   if (shard === null || !agentId || jobs.length > 0 || activeScans === 0) return
   await tenantDb(ctx.env, shard, ctx.directory.meter)?.run(
     statement(
       `UPDATE jobs INDEXED BY jobs_held SET lease_until = ?1, updated_at = ?2
-        WHERE agent_id = ?3 AND state = 'leased' AND credential_id = ?4 AND unfenced = 1 AND lease_until < ?5`,
+        WHERE agent_id = ?3 AND state = 'leased' AND org = ?6 AND credential_id = ?4 AND unfenced = 1 AND lease_until < ?5`,
       ctx.now + LEASE_SECONDS * 1000,
       ctx.now,
       agentId,
       credentialId,
       ctx.now + RENEW_BELOW,
+      org,
     ),
   )
 }

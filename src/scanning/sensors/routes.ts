@@ -197,7 +197,7 @@ export const agentRoutes = [
       tags,
       summary: 'Upload the result of a scan',
       description:
-        'A result envelope 1.1 for a lease; an envelope 1.0 for the job that the key claimed, or a stand-alone one; not packed. The same upload again is the same answer.',
+        "A result envelope 1.1 for a lease; an envelope 1.0, or a legacy body of raw reports, for the job that the key claimed; either without a job. A result without a job is a scan of its own: of an image of the key's registry, with an organization's key of any image. Not packed. The same upload again is the same answer.",
       responses: {
         200: { description: 'Accepted; it is ingested in the background', schema: UploadReply },
         201: { description: 'Accepted as a scan of its own', schema: UploadReply },

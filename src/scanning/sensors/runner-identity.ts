@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { tenantDb } from '../../db/shards.ts'
 import { type Problem, problem } from '../../http/problems.ts'
 import { parseJobWireId } from '../../ids.ts'
+import { poolOfOrganization } from '../labelled-pools.ts'
 
 /** Who calls on the runner routes, and which jobs it may have: those of one pool, for a sensor of one organization. */
 export interface RunnerIdentity {
@@ -25,7 +26,7 @@ export function runnerOf({ credential }: Pick<AgentContext, 'credential'>): Runn
   if (kind === 'runner_key') return { credentialId, pool: 'cloud', org: null, registryId: null, shard: null }
   if (!organization || (kind === 'sensor_key' && !registryId)) throw problem('FORBIDDEN')
   const { num: org, shard, id } = organization
-  return { credentialId, pool: registryId ?? `sensors-of-${id}`, org, registryId, shard }
+  return { credentialId, pool: registryId ?? poolOfOrganization(id), org, registryId, shard }
 }
 
 /** The old holder's answer to every call: drop the job at once. */

@@ -63,6 +63,7 @@ export async function takeStandAlone(
   try {
     return await created(ctx, owner, runner.credentialId, { scanId, key, reference, place })
   } catch (error) {
+    if (!(error instanceof LostRace || error instanceof DuplicateKey)) throw error
     ctx.defer(deleteObjects(ctx.env, owner.org, [key]))
     if (error instanceof LostRace) throw removed()
     const [winner] =

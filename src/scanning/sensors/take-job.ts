@@ -90,20 +90,21 @@ export const handOutAgain = (
   now: number,
   leaseUntil: number,
   claim: string,
-  { credentialId }: RunnerIdentity,
+  { credentialId, org }: RunnerIdentity,
   agent: ClaimingAgent,
 ): Statement =>
   statement(
     `UPDATE jobs SET claim = ?3, lease_until = ?4, updated_at = ?5, leases = leases + (handed_at <= ?6),
             handed_at = CASE WHEN handed_at <= ?6 THEN ?5 ELSE handed_at END
       WHERE id = (SELECT id FROM jobs INDEXED BY jobs_held
-                   WHERE agent_id = ?1 AND state = 'leased' AND credential_id = ?2 AND unfenced = 1
+                   WHERE agent_id = ?1 AND state = 'leased' AND org = ?7 AND credential_id = ?2 AND unfenced = 1
                      AND coalesce(receiving_until, 0) <= ?5 AND (handed_at > ?6 OR leases < ${MAX_LEASES}) LIMIT 1)
-        AND state = 'leased'`,
+        AND org = ?7 AND state = 'leased'`,
     agent.id,
     credentialId,
     claim,
     leaseUntil,
     now,
     now - REPEAT,
+    org,
   )

@@ -1,6 +1,7 @@
 import type { BaseContext } from '../../context.ts'
 import { invalid } from '../../http/problems.ts'
 import { parseJobWireId } from '../../ids.ts'
+import { addressedUpload } from './addressed-upload.ts'
 import { completeJob } from './complete.ts'
 import { completeUnfenced } from './complete-unfenced.ts'
 import type { EnvelopeHead } from './envelope-head.ts'
@@ -24,10 +25,13 @@ export async function takeUpload(
   runner: RunnerIdentity,
   upload: ReceivedUpload,
 ): Promise<UploadAnswer> {
+  let addressed = upload
   try {
-    return await take(ctx, runner, upload)
+    if (runner.org !== null) addressed = await addressedUpload(ctx, runner.org, upload)
+    return await take(ctx, runner, addressed)
   } finally {
     await upload.discard()
+    if (addressed !== upload) await addressed.discard()
   }
 }
 

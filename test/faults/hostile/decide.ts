@@ -12,7 +12,7 @@ const ASKED = ['trivy', 'grype', 'syft']
 
 /** What the layers without storage make of an upload; whatever they throw that is no answer goes through. */
 export async function decide(text: string, terms: Terms): Promise<string> {
-  const bytes = new TextEncoder().encode(text)
+  const bytes = new Uint8Array(new TextEncoder().encode(text))
   const request = new Request('https://api.test/api/scans/upload', {
     method: 'POST',
     body: bytes,

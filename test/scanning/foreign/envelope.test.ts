@@ -394,6 +394,12 @@ describe('any document', () => {
     expect(await convert(text, ASKED)).toBeNull()
   })
 
+  it('with findings on more packages than any image has is none', async () => {
+    const many = Array.from({ length: 50_001 }, (_, at) => finding({ packageName: `p${at}` }))
+    expect(await convert(envelope({ vulnerabilities: many }), ASKED)).toBeNull()
+    expect(await convert(envelope({ vulnerabilities: many.slice(0, 100) }), ASKED)).not.toBeNull()
+  })
+
   it('whose members come in another order is the same', async () => {
     const document = sensorEnvelope({ ...JOB, ...(await recordedReports('alpine')) })
     const { version, findings, ...rest } = document

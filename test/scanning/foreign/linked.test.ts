@@ -115,6 +115,18 @@ describe('the result of a job as an envelope 1.0', () => {
     expect(told(await findingsOf(world, partial))).toEqual(expect.arrayContaining(told(onlyGrype)))
   })
 
+  it('that has no package list speaks of the packages that the image is known to have', async () => {
+    const world = await aWorld('sensor')
+    const good = await scanned(world, { digest: DIGEST })
+    const before = await findingsOf(world, good)
+    const only = { trivy: null, syft: null, status: 'PARTIAL', digest: DIGEST } as const
+    const partial = await scanned(world, { ...only, at: T0 + 10 * MINUTE })
+    const after = await findingsOf(world, partial)
+    const ids = (findings: Raw[]) => findings.map(({ id }) => id).sort()
+    expect(ids(after)).toEqual(ids(before))
+    expect(after.every(({ packageType }) => packageType !== 'generic')).toBe(true)
+  })
+
   it('about another job changes nothing', async () => {
     const world = await aWorld('sensor')
     const scanId = await scanned(world, { id: 'another-job' })
