@@ -4,6 +4,9 @@ import type { Result } from '../../src/scanning/sensors/result.ts'
 import { type Cost, costOf } from './http.ts'
 import { ENGINES, json, REGISTRY, type Send, until } from './tenant.ts'
 
+/** What a runner may hold at once, at most. */
+const JOBS_AT_ONCE = 64
+
 /** A runner that scans nothing: it claims jobs and uploads results that it is given. */
 export interface Runner {
   /** The next job, once there is one. */
@@ -62,6 +65,7 @@ async function register(call: Send, sensorKey: string): Promise<string> {
     scannerVersions: Object.fromEntries(ENGINES.map((engine) => [engine, '1.0.0'])),
     capabilities: CAPABILITIES,
     protocolVersion: PROTOCOL_VERSION,
+    concurrency: JOBS_AT_ONCE,
     publicKey: { kty, crv, x, y },
   })
   return json(answer).agentId

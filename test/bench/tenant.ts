@@ -19,6 +19,8 @@ export interface Tenant extends Runner {
   num: number
   shard: string
   registryId: string
+  /** One more runner under the same sensor key. */
+  anotherRunner(): Promise<Runner>
   /** Asks for a scan of each `repository:tag`; one may be asked for several times. */
   requestScans(references: readonly string[]): Promise<void>
 }
@@ -43,8 +45,10 @@ export async function aTenant(server: BenchServer, name = 'Bench'): Promise<Tena
     .prepare('SELECT num, shard FROM organizations WHERE id = ?')
     .bind(id)
     .first<{ num: number; shard: string }>()
+  const anotherRunner = () => joinAsRunner(call, registry.sensorApiKey, key)
   return {
-    ...(await joinAsRunner(call, registry.sensorApiKey, key)),
+    ...(await anotherRunner()),
+    anotherRunner,
     ...{ apiKey: key, num: placed!.num, registryId: registry.id },
     shard: `SHARD_${placed!.shard.toUpperCase()}`,
     get: (path) => call('GET', path, key),

@@ -3,6 +3,7 @@ import type { Organization } from '../../src/context.ts'
 import { type Database, statement } from '../../src/db/database.ts'
 import { newMeter, placedDb } from '../../src/db/shards.ts'
 import type { Env } from '../../src/env.ts'
+import { readAdvisoryText } from '../../src/risk/findings/index.ts'
 import { decodeLocations } from '../../src/risk/findings/locations.ts'
 
 type Row = Record<string, unknown>
@@ -87,11 +88,21 @@ export async function canonicalState(organization: Organization, replace: Row = 
       [...(await decodeLocations(String(row.data)))].map(([id, at]) => [`package:${id}`, at]),
     )
   }
+  await unpackTexts(tables)
   const objects = (await objectsOf(organization)).map((key) => ({ key: withoutUpload(key) }))
   const rows = Object.entries({ ...tables, objects }).flatMap(([table, all]) =>
     all.map((row) => `${table} ${plain(table, row, organization, replace)}`),
   )
   return numbered(rows)
+}
+
+/** Each advisory with its text: which others lie in the same pack depends on the order of results. */
+async function unpackTexts(tables: Tables): Promise<void> {
+  const packs = new Map(tables.advisory_texts!.map(({ id, data }) => [id, String(data)]))
+  for (const row of tables.vulnerabilities!) {
+    if (row.texts !== null) row.texts = await readAdvisoryText(packs.get(row.texts)!, String(row.id))
+  }
+  tables.advisory_texts = []
 }
 
 /** The part of a result's key that differs by lease and upload. */

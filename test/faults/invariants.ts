@@ -101,6 +101,9 @@ function totals(tables: Record<string, Row[]>): string[] {
     ...tables.packages!.flatMap(({ id, holders }) =>
       differs(`package ${id}`, holders, links.get(id)?.length ?? 0),
     ),
+    ...tables.advisory_texts!.flatMap(({ id, members }) =>
+      differs(`pack ${id}`, members, tables.vulnerabilities!.filter(({ texts }) => texts === id).length),
+    ),
   ]
 }
 
