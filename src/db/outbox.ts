@@ -39,14 +39,13 @@ export const promiseAll = (promised: readonly Promised[]): Statement =>
 
 /** Sends promised messages after the reply. One that gets lost is sent again by the sweep. */
 export function sendPromised(ctx: Pick<BaseContext, 'env' | 'defer'>, promised: readonly Promised[]): void {
-  if (promised.length > 0)
-    ctx.defer(
-      sendMessages(
-        ctx.env,
-        promised.map(({ message }) => message),
-      ),
-    )
+  if (promised.length === 0) return
+  const messages = promised.map(({ message }) => message)
+  ctx.defer(afterReply().then(() => sendMessages(ctx.env, messages)))
 }
+
+/** A turn of the event loop: where queue and Worker share a process, the consumer would otherwise run before the reply leaves. */
+const afterReply = () => new Promise<void>((resolve) => setTimeout(resolve, 1))
 
 /** Gives messages to the queue, in batches as large as it takes. */
 export async function sendMessages(env: Env, messages: readonly WorkMessage[]): Promise<void> {
