@@ -102,6 +102,7 @@ if (mode === 'flood') {
     .map((arg) => arg.replace(/^syft-json=/, ''))
     .find((arg) => arg.endsWith(`/${name}.json`))
   flood(name === 'grype' ? 1 : openSync(report, 'w'))
+  process.exit(0)
 }
 if (mode === 'unpack') flood(openSync(join(process.env.TMPDIR, 'layer'), 'w'))
 if (mode === 'hang' || mode === 'wait') {
