@@ -50,7 +50,7 @@ export async function claimJob(
   const { shards, hinted } = await shardsToAsk(ctx, runner)
   for (const shard of shards) {
     const job = await claimInShard(ctx, runner, agent, shard)
-    if (job) return (await holdsTooMany(ctx, runner, agent, job)) ? letGo(ctx, job) : job
+    if (job) return (await holdsTooMany(ctx, shards, agent, job)) ? letGo(ctx, job) : job
     if (hinted.includes(shard)) ctx.defer(runnerPool(ctx.env, runner.pool).exhausted(shard))
   }
   return null
@@ -116,21 +116,21 @@ function startScans(now: number, leaseUntil: number, claim: string): Statement[]
 }
 
 /**
- * Whether an agent of the cloud's pool holds jobs in other shards beyond what it takes, beside `held` in this one:
+ * Whether an agent holds jobs beyond what it takes, in the shards that its poll may ask beside the `held` in this one:
  * asked after a claim, so that of two polls at one time at least the later one sees both.
  */
 async function holdsTooMany(
   ctx: BaseContext,
-  runner: RunnerIdentity,
+  shards: readonly string[],
   agent: ClaimingAgent,
   { shard, held }: ClaimedJob,
 ): Promise<boolean> {
-  if (runner.shard !== null) return false
-  const others = shardNames(ctx.env).filter((name) => name !== shard)
   const elsewhere = await Promise.all(
-    others.map((name) =>
-      tenantDb(ctx.env, name, ctx.directory.meter)!.first<{ held: number }>(heldBy(agent.id, ctx.now)),
-    ),
+    shards
+      .filter((name) => name !== shard)
+      .map((name) =>
+        tenantDb(ctx.env, name, ctx.directory.meter)!.first<{ held: number }>(heldBy(agent.id, ctx.now)),
+      ),
   )
   return elsewhere.reduce((sum, row) => sum + row!.held, held) > agent.concurrency
 }
