@@ -195,7 +195,8 @@ describe('labels', () => {
       expect(labelled!.read).toBeLessThanOrEqual(50)
       for (const { written } of [plain!, labelled!]) expect(written).toBeLessThanOrEqual(10)
     }
-    expect(costs[1]!.labelled!.read).toBeLessThanOrEqual(costs[0]!.labelled!.read)
+    // a row or two by where random ids lie in their trees; 37 more jobs of each kind cost none
+    expect(costs[1]!.labelled!.read).toBeLessThanOrEqual(costs[0]!.labelled!.read + 3)
   })
 })
 

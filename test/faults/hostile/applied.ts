@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import { statement } from '../../../src/db/database.ts'
+import { identityOf, type PackageIdentity } from '../../../src/risk/findings/package-key.ts'
 import { FINDING_ENGINES_SQL, VISIBLE_SQL } from '../../../src/risk/findings/visible.ts'
 import { FINDING_ENGINES, type FindingEngine, type Result } from '../../../src/scanning/sensors/result.ts'
 import type { World } from '../../scanning/world.ts'
@@ -77,6 +78,35 @@ export async function shownBy({ at, organization: { num: org } }: World): Promis
       },
     },
   }
+}
+
+/** The packages of each artifact, in the order of their ids. */
+export async function packagesOf({
+  at,
+  organization: { num: org },
+}: World): Promise<Map<number, PackageIdentity[]>> {
+  const rows = await at(Date.now()).db.all<PackageRow>(
+    statement(
+      `SELECT ap.artifact, p.name, p.version, p.type, p.context FROM artifact_packages ap CROSS JOIN packages p
+        WHERE ap.org = ? AND p.id = ap.package ORDER BY p.id`,
+      org,
+    ),
+  )
+  const byArtifact = Map.groupBy(rows, ({ artifact }) => artifact)
+  return new Map(
+    [...byArtifact].map(([artifact, held]) => [
+      artifact,
+      held.map((row) => identityOf({ ...row, context: JSON.parse(row.context) })),
+    ]),
+  )
+}
+
+interface PackageRow {
+  artifact: number
+  name: string
+  version: string
+  type: string
+  context: string
 }
 
 function findingsOf(rows: Row[]): Findings {

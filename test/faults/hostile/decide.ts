@@ -2,6 +2,7 @@ import { Problem } from '../../../src/http/problems.ts'
 import { acceptEngines } from '../../../src/risk/findings/accept.ts'
 import { perEngine } from '../../../src/risk/findings/engines.ts'
 import { DanglingFinding, incomingOf } from '../../../src/risk/findings/incoming.ts'
+import type { UnlistedPackages } from '../../../src/scanning/foreign/index.ts'
 import { openResult, type ResultSource } from '../../../src/scanning/results/index.ts'
 import { namedEngines, outcomeOf, scanEngines } from '../../../src/scanning/scans/engines.ts'
 import { enginesAsked } from '../../../src/scanning/scans/result-checks.ts'
@@ -15,10 +16,15 @@ import type { Format } from './formats.ts'
 
 const ASKED = ['trivy', 'grype', 'syft']
 
-/** What the layers without storage make of an upload. `result` is what an accepted one says, whatever its format. */
+type KnownPackages = Parameters<UnlistedPackages['adopt']>[0]
+
+/**
+ * What the layers without storage make of an upload. `result` is what an accepted one says, whatever its format, about
+ * an artifact that is known to have these packages.
+ */
 export interface Decision {
   verdict: 'refused' | 'elsewhere' | 'invalid' | 'failed' | 'dangling' | 'accepted'
-  result: Result | null
+  result: ((known: KnownPackages) => Promise<Result>) | null
 }
 
 const only = (verdict: Decision['verdict']): Decision => ({ verdict, result: null })
@@ -62,7 +68,7 @@ async function decideDocument(text: string, terms: Terms, { isPlain }: Format): 
   const job = { ...terms, ...resolved, image: terms.ref, org: 1, jobId: '', indexDigest: null, asked: ASKED }
   const uploaded = await openUploaded(job, open)
   if ('refusal' in uploaded) return only('invalid')
-  const { source, image } = uploaded
+  const { source, image, unlisted } = uploaded
   const { head } = source
   const outcome = outcomeOf(scanEngines(namedEngines(ASKED, head.engines), head.engines, []), {
     ...head,
@@ -78,7 +84,11 @@ async function decideDocument(text: string, terms: Terms, { isPlain }: Format): 
     if (error instanceof DanglingFinding) return only('dangling')
     throw error
   }
-  return { verdict: 'accepted', result: Result.parse(await whole(source)) }
+  const result = async (known: KnownPackages) => {
+    unlisted?.adopt(known)
+    return Result.parse(await whole(source))
+  }
+  return { verdict: 'accepted', result }
 }
 
 const MAX_DEPTH = 100 // containers in each other: more are no result, whatever the schema says

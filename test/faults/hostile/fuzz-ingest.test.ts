@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { rowsOf } from '../../tables.ts'
-import { expectApplied, shownBy } from './applied.ts'
+import { expectApplied, packagesOf, shownBy } from './applied.ts'
 import { type Decision, decide } from './decide.ts'
 import { aCase } from './documents.ts'
 import type { Terms } from './envelope.ts'
@@ -39,6 +39,7 @@ async function goTheWay(claimed: ClaimedJob, text: string): Promise<Way> {
 const lookAt = async ({ world }: ClaimedJob) => ({
   rows: await rowsOf(world.organization, OF_THE_SCAN),
   shown: await shownBy(world),
+  packages: await packagesOf(world),
 })
 
 /** Every case of the sample goes the whole way; what was not taken since the last look has changed nothing. */
@@ -64,7 +65,10 @@ async function goAll(claimed: ClaimedJob, format: Format, tally: Record<string, 
     expect(how, `${hint}: ${verdict}`).toMatch(ENDS[verdict])
     if (mayChange) {
       const now = await lookAt(claimed)
-      if (result) expectApplied(result, ended!, known.shown, now.shown, hint)
+      if (result) {
+        const said = await result(known.packages.get(ended!.artifact!) ?? [])
+        expectApplied(said, ended!, known.shown, now.shown, hint)
+      }
       expect(now.shown.counters.kept, hint).toEqual(now.shown.counters.counted)
       if (!how.endsWith('COMPLETE')) expect(now.shown, hint).toEqual(known.shown)
       known = now
