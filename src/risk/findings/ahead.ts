@@ -1,16 +1,18 @@
 import type { Context } from '../../context.ts'
 import { sendPromised } from '../../db/outbox.ts'
 import { heldByOthers, touchedPackages } from './effects.ts'
+import { enginesOf } from './engines.ts'
 import { birthStatements } from './exclusion-statements.ts'
 import type { IngestInput } from './ingest.ts'
 import type { BatchLimits } from './limits.ts'
 import type { Surroundings } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { matchDelta } from './match-totals.ts'
+import { mergeVerdicts } from './merge.ts'
 import { recountOthers } from './others.ts'
 import type { Plan, PlannedMatch } from './plan.ts'
 import { nextSerial } from './serial.ts'
-import type { StateHead } from './state.ts'
+import type { StateHead, StoredMatch } from './state.ts'
 import { begun, scanWork } from './unfinished.ts'
 
 /** Verdicts that appear, as a batch has them: characters of rows, and pairs with another holder. */
@@ -27,10 +29,13 @@ type Scan = Pick<IngestInput, 'artifact' | 'scanId' | 'scannedAt'>
 
 /**
  * Writes ahead, in bounded batches, the verdicts that appear when they are too many for the last one, which has
- * those of `last` already. A verdict written ahead shows on other holders as carried, as it will afterwards, and on
- * this artifact with the last batch, which links and counts. Each slice goes on from the serial number of the one
- * before, in `head`; the plan then holds only what is left. Throws LostRace; what was written stays true and is
- * found by the next attempt.
+ * those of `last` already: births alone, so that nothing is taken away before it. A verdict written ahead shows as
+ * carried on every holder with an older output, as it will afterwards; this artifact's links and counters come with
+ * the last batch. Each slice goes on from the serial number of the one before, in `head`; the plan then holds only
+ * what is left. Throws LostRace; what was written stays and is found by the next attempt, which goes on from it, or
+ * takes it back where a newer output of the artifact came between (`takeBack`).
+ * What comes between finds some of the verdicts and not others: each match is as after one order of the results,
+ * the one before or after the other, and not all of them as after the same.
  */
 export async function writeAhead(
   ctx: Context,
@@ -63,33 +68,49 @@ async function writeSlice(
   const org = ctx.organization.num
   const { seq, newest } = head
   const unfinished = begun(head.unfinished, scanWork(scan.artifact, scan.scanId, Object.keys(plan.builds)))
-  const touched = touchedPackages({ ...plan, matches })
-  const held = matches.filter((match) => heldByOthers(plan, match.package))
+  const ahead = matches.map(bornAlone)
+  const touched = touchedPackages({ ...plan, matches: ahead })
+  const held = ahead.filter((match) => heldByOthers(plan, match.package))
   const others = recountOthers(org, seq + 1, touched, around.others, ctx.now)
   await ctx.db.batch([
-    ...nextSerial(org, seq, { newest, delta: matchDelta(matches), unfinished }),
-    ...matchStatements(org, matches, scan.scannedAt),
+    ...nextSerial(org, seq, { newest, delta: matchDelta(ahead), unfinished }),
+    ...matchStatements(org, ahead, scan.scannedAt),
     ...birthStatements(org, scan.artifact, held),
     ...others.statements,
   ])
   sendPromised(ctx, others.promised)
   head.seq = seq + 1
   head.unfinished = unfinished
-  for (const match of matches) {
-    match.before = {
-      ...match.merged,
-      id: match.id,
-      package: match.package,
-      vulnerability: match.vulnerability,
-      said: { ...match.said },
-      first: { ...match.first },
-      engines: match.engines,
-      silent: match.before?.silent ?? 0,
-      linked: match.before?.linked ?? false,
-    }
+  for (const [index, match] of matches.entries()) {
+    match.before = storedNow(ahead[index]!)
     match.born = 0
   }
 }
+
+/** The match as it is stored, with the verdicts that appear; what else the result makes of it is for the last batch. */
+function bornAlone(match: PlannedMatch): PlannedMatch {
+  const { before, born } = match
+  if (!before) return match
+  const said = { ...before.said }
+  const first = { ...before.first }
+  for (const engine of enginesOf(born)) {
+    said[engine] = match.said[engine]!
+    first[engine] = match.first[engine]
+  }
+  return { ...match, said, first, engines: before.engines | born, merged: mergeVerdicts(said) }
+}
+
+const storedNow = ({ before, ...match }: PlannedMatch): StoredMatch => ({
+  ...match.merged,
+  id: match.id,
+  package: match.package,
+  vulnerability: match.vulnerability,
+  said: { ...match.said },
+  first: { ...match.first },
+  engines: match.engines,
+  silent: before?.silent ?? 0,
+  linked: before?.linked ?? false,
+})
 
 /** Verdicts that appear, in groups that one batch each can hold. */
 function matchSlices(plan: Plan, limits: BatchLimits): Slice[] {

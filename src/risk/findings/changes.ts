@@ -28,7 +28,7 @@ import { afterwards, type Plan } from './plan.ts'
 import { rollUpStatement } from './recount-statements.ts'
 import { nextSerial, sameSerial } from './serial.ts'
 import type { StateHead } from './state.ts'
-import { finished, retireWork, scanWork } from './unfinished.ts'
+import { finished, retireWork, worksOfScan } from './unfinished.ts'
 
 /** What is decided about some packages of an artifact, those above all parts before. */
 export interface Part {
@@ -158,7 +158,7 @@ export class Changes {
     const org = this.ctx.organization.num
     const unfinished = finished(
       head.unfinished,
-      scanWork(input.artifact, input.scanId, Object.keys(this.builds)),
+      ...worksOfScan(head.unfinished, input.artifact, input.scanId),
       retireWork(input.artifact),
     )
     if (!this.moves && unfinished === head.unfinished) return sameSerial(org, head.seq)

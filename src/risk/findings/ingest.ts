@@ -10,6 +10,7 @@ import { type Incoming, incomingOf } from './incoming.ts'
 import { BATCH_LIMITS, type BatchLimits } from './limits.ts'
 import { decide } from './part.ts'
 import { type FindingsState, readHead, readState, type StateHead } from './state.ts'
+import { takeBack } from './take-back.ts'
 import { decideInWindows } from './windows.ts'
 
 export interface IngestInput {
@@ -106,6 +107,8 @@ class Ingest {
     const { head } = found
     this.fingerprint = JSON.stringify([head.seq, head.artifact])
     const acceptance = this.accept(head.artifact.last)
+    const isOvertaken = await takeBack(this.ctx, this.input, head, this.result, acceptance)
+    if (isOvertaken) throw new LostRace() // what was read is no longer what is stored
     if (acceptance.accepted.length === 0) return this.finishOnly(acceptance)
     const changes = new Changes(this.ctx, this.input, head, acceptance.builds, this.limitsFor(found.state))
     try {

@@ -4,11 +4,12 @@ import type { Acceptance } from './accept.ts'
 import type { Part } from './changes.ts'
 import { heldByOthers, touchedPackages } from './effects.ts'
 import type { Incoming } from './incoming.ts'
+import { withdraw } from './leaving.ts'
 import { chunkLocations, type Location, type Locations } from './locations.ts'
 import { lookAround } from './look-around.ts'
 import { newMatchId } from './match-id.ts'
 import { placesOf } from './places.ts'
-import { planIngest, withdraw } from './plan.ts'
+import { planIngest } from './plan.ts'
 import type { FindingsState } from './state.ts'
 
 /** Package ids, both ends included. */

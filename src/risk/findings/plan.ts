@@ -214,18 +214,3 @@ export const changedTexts = (
     if (stored.digest === digest || (stored.engines & ~engines) !== 0) return false
     return enginesOf(engines).every((engine) => builds[engine]! >= newest[engine]!)
   })
-
-/** Removes from the plan's matches the verdicts that no live artifact shows. `shown` tells, by match id, engines (bits) that others show. */
-export function withdraw(matches: PlannedMatch[], shown: ReadonlyMap<number, number>): void {
-  for (const match of matches) {
-    const gone = match.leaving & ~(shown.get(match.id) ?? 0)
-    if (gone === 0) continue
-    match.engines &= ~gone
-    match.silent &= ~gone
-    for (const engine of enginesOf(gone)) {
-      delete match.said[engine]
-      match.first[engine] = null
-    }
-    match.merged = mergeVerdicts(match.said)
-  }
-}

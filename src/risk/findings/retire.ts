@@ -3,11 +3,12 @@ import { DuplicateKey, EXPECT_ONE_CHANGE, LostRace, type Statement, statement } 
 import { jsonChunks } from '../../db/json-chunks.ts'
 import { sendPromised } from '../../db/outbox.ts'
 import { countsDiffer } from './effects.ts'
+import { leavingMatch, withdraw } from './leaving.ts'
 import { lookAround } from './look-around.ts'
 import { matchStatements } from './match-statements.ts'
 import { matchDelta } from './match-totals.ts'
 import { recountOthers } from './others.ts'
-import { type PlannedMatch, withdraw } from './plan.ts'
+import type { PlannedMatch } from './plan.ts'
 import { nextSerial } from './serial.ts'
 import { MATCH, matchOf, type Row, STATE, serialOf, UNNAMED } from './state.ts'
 import { begun, finished, retireWork } from './unfinished.ts'
@@ -67,7 +68,7 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   const more = held.length > LINKS_A_SLICE
   const packages = held.slice(0, LINKS_A_SLICE)
   const rows = more ? found.filter((row) => row.package !== held[LINKS_A_SLICE]) : found
-  const matches = rows.filter((row) => row.id !== null).map(leavingMatch)
+  const matches = rows.filter((row) => row.id !== null).map((row) => leavingMatch(matchOf(row, true)))
   const around = await lookAround(ctx.db, org, artifact, {
     leaving: matches,
     packages: [...new Set(matches.map((match) => match.package))],
@@ -91,30 +92,6 @@ async function retireSlice(ctx: Context, artifact: number): Promise<boolean> {
   ])
   sendPromised(ctx, others.promised)
   return more
-}
-
-function leavingMatch(row: Row): PlannedMatch {
-  const before = matchOf(row, true)
-  return {
-    before,
-    id: before.id,
-    package: before.package,
-    vulnerability: before.vulnerability,
-    name: '',
-    version: '',
-    said: { ...before.said },
-    first: { ...before.first },
-    engines: before.engines,
-    silent: 0,
-    born: 0,
-    leaving: before.engines,
-    merged: {
-      severity: before.severity,
-      cvss: before.cvss,
-      vector: before.vector,
-      fixedVersion: before.fixedVersion,
-    },
-  }
 }
 
 const EXCLUSIONS = `DELETE FROM overrides INDEXED BY overrides_artifact

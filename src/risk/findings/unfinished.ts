@@ -7,9 +7,18 @@ const MOST = 20 // names; behind them the list only says that there were more
 
 const MORE = 'more'
 
-/** A result whose verdicts are written ahead: all of them show once the same engines of the same scan are ingested. */
+const scanName = (artifact: number, scanId: string) => `scan ${artifact} ${scanId} `
+
+/** A result whose verdicts are written ahead: all of them show once these engines of the scan are ingested. */
 export const scanWork = (artifact: number, scanId: string, accepted: readonly string[]): string =>
-  `scan ${artifact} ${scanId} ${accepted.toSorted().join(',')}`
+  `${scanName(artifact, scanId)}${accepted.toSorted().join(',')}`
+
+/** Names of what was written ahead for a scan. */
+export const worksOfScan = (unfinished: readonly string[], artifact: number, scanId: string): string[] =>
+  unfinished.filter((name) => name.startsWith(scanName(artifact, scanId)))
+
+/** The engines that such a name tells. */
+export const enginesOfWork = (work: string): string[] => work.slice(work.lastIndexOf(' ') + 1).split(',')
 
 /** An artifact whose links go in slices. Its next ingest ends that as well. */
 export const retireWork = (artifact: number): string => `retire ${artifact}`

@@ -11,6 +11,7 @@ import type { Result } from '../../../src/scanning/sensors/result.ts'
 import { bytesOf, opened } from '../../scanning/results/documents.ts'
 import { aContext, anArtifact } from '../context.ts'
 import { aResult, BUILT, DAY } from '../results.ts'
+import { endingAfter } from './ending.ts'
 import { observe } from './observed.ts'
 
 let organizations = 90_000
@@ -42,24 +43,6 @@ async function anOrganization(): Promise<{ ctx: Context; artifact: number }> {
 
 const later = (without: (finding: number) => boolean = (finding) => finding % 9 === 0) =>
   aResult({ ...AFTER, without })
-
-/** Ends right after its `batches`th batch took effect. */
-function endingAfter(db: Database, batches: number, sizes: number[] = []): Database {
-  let seen = 0
-  return new Proxy(db, {
-    get(target, name) {
-      const member = Reflect.get(target, name, target) as unknown
-      if (typeof member !== 'function') return member
-      if (name !== 'batch') return member.bind(target)
-      return async (statements: readonly Statement[]) => {
-        sizes.push(...statements.flatMap(({ params }) => params.map((value) => String(value ?? '').length)))
-        const result = await target.batch(statements)
-        if (++seen === batches) throw new Error('the isolate ended')
-        return result
-      }
-    },
-  })
-}
 
 const pagesOf = ({ db, organization: { num } }: Context) =>
   db.all(statement('SELECT page FROM ingest_pages WHERE org = ?', num))

@@ -3,7 +3,10 @@ import { type Database, type Statement, statement } from '../../../src/db/databa
 import { recountArtifacts } from '../../../src/risk/findings/recount.ts'
 import { retireArtifacts } from '../../../src/risk/findings/retire.ts'
 import { aContext } from '../context.ts'
+import { endingAfter } from './ending.ts'
 import { artifactsOf, aWorld, happen, randomStep } from './histories.ts'
+import { observe } from './observed.ts'
+import { scan, V, W } from './small-steps.ts'
 import { dice } from './world.ts'
 
 let organizations = 80_000
@@ -43,6 +46,13 @@ describe('the statements on findings', () => {
     for (let tick = 0; tick < 60; tick++) {
       await happen(ctx, ids, randomStep(world, random, tick), LIMITS[tick % 3])
     }
+    const large = scan('b', 40, { trivy: [40, [V, W]], grype: [40, [V, W]], osv: [40, [V, W]] })
+    const ended = { ...ctx, db: endingAfter(ctx.db, 3) }
+    await expect(happen(ended, ids, large, SMALL, 'scn_large')).rejects.toThrow()
+    await happen(ctx, ids, scan('b', 41, { trivy: [41, []], grype: [41, []], osv: [41, []] }))
+    expect((await observe(plain)).totals.unfinished).not.toBeNull()
+    await happen(ctx, ids, large, SMALL, 'scn_large')
+    expect((await observe(plain)).totals.unfinished).toBeNull()
     await happen(ctx, ids, { kind: 'retire', artifact: 'a' })
     await retireArtifacts(ctx, `img_${ctx.organization.num}_b`)
     await recountArtifacts(ctx, { seq: 1, after: 0 })
