@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { statement } from '../../src/db/database.ts'
 import { scheduleScans } from '../../src/scanning/schedules/schedule-scans.ts'
 import { anOrganization } from '../world.ts'
-import { aWorld, T0 } from './world.ts'
+import { aWorld, settle, T0 } from './world.ts'
 
 it('starts every daily and weekly registry, however many, each with one promise and none of others', async () => {
   const [world, theirs] = [await aWorld(), await aWorld()]
@@ -27,6 +27,7 @@ it('starts every daily and weekly registry, however many, each with one promise 
   expect(new Set(messages.map(({ kind, org: named }) => `${kind} ${named}`))).toEqual(
     new Set([`registry.schedule ${org}`]),
   )
+  await settle()
   expect(world.sent).toHaveLength(300)
   expect((await scheduleScans(theirs.at(T0))).registries).toEqual([])
 })

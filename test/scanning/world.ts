@@ -63,6 +63,7 @@ export function baseAt(now: number, sent: WorkMessage[] = []): BaseContext {
     ip: null,
     directory: directoryDb(env as unknown as Env, newMeter()),
     defer: (work) => {
+      work.catch(() => {}) // settle tells
       waiting.push(work)
     },
   }
