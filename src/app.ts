@@ -5,6 +5,7 @@ import { StorageUnavailable } from './db/storage-unavailable.ts'
 import { documentRoutes } from './http/document.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { agent, harborguard } from './http/faces.ts'
+import { meantPath } from './http/path.ts'
 import { Problem, problem } from './http/problems.ts'
 import { logRequest, newTrail } from './http/request-log.ts'
 import { baseContext, type Hono, serve } from './http/serve.ts'
@@ -37,12 +38,7 @@ export const endpoints: Endpoint[] = [
   ...agentRoutes,
 ]
 
-/** Paths as clients meant them: the public sensor joins its base URL with `//`, and must never be redirected. */
-const pathOf = (request: Request): string => {
-  const { pathname } = new URL(request.url)
-  const path = pathname.replace(/\/{2,}/g, '/')
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
-}
+const pathOf = (request: Request): string => meantPath(new URL(request.url).pathname)
 
 export function createApp() {
   const app = new HonoApp<Hono>({ getPath: pathOf })

@@ -1,5 +1,6 @@
 import { decodeCursor, encodeCursor, fingerprint, type Key } from './page-cursor.ts'
 import type { FilterReader } from './page-filters.ts'
+import { meantPath } from './path.ts'
 import { type Issue, invalid } from './problems.ts'
 
 /** The one paging helper: page and limit, sort, filters and cursors in; data, meta and links out. */
@@ -76,7 +77,8 @@ export function readPage<Column extends string, Filters extends Record<string, u
   spec: ListSpec<Column, Filters>,
   url: string | URL,
 ): PageRequest<Column, Filters> {
-  const { pathname: path, searchParams } = new URL(url, 'http://list.invalid')
+  const { pathname, searchParams } = new URL(url, 'http://list.invalid')
+  const path = meantPath(pathname)
   const issues: Issue[] = []
   const ignored: string[] = []
   const params: [string, string][] = []

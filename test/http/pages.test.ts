@@ -140,6 +140,12 @@ describe('pageOf', () => {
     expect(page.links.next).toMatch(/^\/api\/ships\?page=3&limit=50&flag=DK&cursor=[\w-]+$/)
   })
 
+  it('links to the path that the client meant, never to another host', () => {
+    const { links } = list(fleet(60), 'https://api.test//api//ships/')
+    expect(links.self).toBe('/api/ships?page=1&limit=50')
+    expect(links.next).toMatch(/^\/api\/ships\?page=2/)
+  })
+
   it('has no links where there is nothing', () => {
     expect(list(fleet(50), '/api/ships').links).toEqual({ self: '/api/ships?page=1&limit=50' })
     expect(list([], '/api/ships').meta).toMatchObject({
